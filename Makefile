@@ -1,0 +1,72 @@
+# Kantor: `make help` says what there is.
+#
+#   make                 build/kantord and build/kantorctl
+#   make unit T=mail/mime ROOMS="core mail/mime" BUILD=/tmp/b      one room's unit tests
+#   CC=clang SAN=address|thread WERROR=1                           variants
+
+BUILD  ?= build
+CC     ?= gcc
+OPT    ?= -O2 -g
+ROOMS  ?= core calendar contacts tasks mail dav web
+VERSION := $(shell cat VERSION 2>/dev/null || echo 0.1.0)
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+WARN   := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
+HARDEN := -fstack-protector-strong -fPIE -fno-strict-aliasing -fno-omit-frame-pointer
+LINK   := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+ifneq ($(WERROR),)
+WARN += -Werror
+endif
+ifeq ($(SAN),address)
+HARDEN += -fsanitize=address,undefined -fno-sanitize-recover=undefined -DKANTOR_DEBUG
+LINK   += -fsanitize=address,undefined
+else ifeq ($(SAN),thread)
+HARDEN += -fsanitize=thread -DKANTOR_DEBUG
+LINK   += -fsanitize=thread
+else
+HARDEN += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+CFLAGS_ALL = $(OPT) $(WARN) $(HARDEN) $(CFLAGS) -I. -I$(BUILD)/gen -DKANTOR_VERSION='"$(VERSION)"' -pthread
+LIBS   := -lsqlite3 -levent_core -levent_pthreads -lssl -lcrypto -lcrypt -lz -lidn2 -lutf8proc -ljansson -lm -pthread
+
+SRC    := $(filter-out core/kantord/% core/kantorctl/%,$(shell find $(ROOMS) -name '*.c' 2>/dev/null | sort))
+OBJ    := $(SRC:%.c=$(BUILD)/obj/%.o)
+D_OBJ  := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard core/kantord/*.c)))
+CTL_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard core/kantorctl/*.c)))
+
+all: $(BUILD)/kantord $(BUILD)/kantorctl
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+
+$(BUILD)/libkantor.a: $(OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/kantord: $(D_OBJ) $(BUILD)/libkantor.a
+	$(CC) $(LINK) -o $@ $^ $(LIBS)
+
+$(BUILD)/kantorctl: $(CTL_OBJ) $(BUILD)/libkantor.a
+	$(CC) $(LINK) -o $@ $^ $(LIBS)
+
+# --- unit tests: tests/unit/<path>_test.c, cmocka, one program each
+T ?=
+UNIT_SRC := $(shell find $(patsubst %,tests/unit/%,$(if $(T),$(T),$(ROOMS))) -name '*_test.c' 2>/dev/null | sort) $(wildcard tests/unit/$(T)_test.c)
+UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
+
+$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libkantor.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP $(LINK) -o $@ $< $(BUILD)/libkantor.a $(LIBS) -lcmocka
+
+unit: $(UNIT_BIN)
+	@failed=0; for t in $(UNIT_BIN); do echo "== $$t"; $$t || failed=1; done; exit $$failed
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.PHONY: all unit clean
