@@ -1,0 +1,96 @@
+/* core/account/account.h -- domains, accounts, addresses, groups
+ *
+ * An account is a person, a group, a shared mailbox, a room or a piece of equipment. Addresses map to accounts; a group's members are
+ * accounts or foreign addresses, nested to depth 10. Functions that read take a reader or a change's connection; those that write run
+ * inside a change. Names: local parts are compared without ASCII case in NFC, domains as lower-case A-labels (address_parse does both).
+ */
+#ifndef KANTOR_CORE_ACCOUNT_ACCOUNT_H
+#define KANTOR_CORE_ACCOUNT_ACCOUNT_H
+
+#include "core/store/collection.h"
+#include "core/store/store.h"
+
+enum account_kind { ACCOUNT_PERSON = 1, ACCOUNT_GROUP, ACCOUNT_SHARED, ACCOUNT_ROOM, ACCOUNT_EQUIPMENT };
+enum account_state { ACCOUNT_ACTIVE, ACCOUNT_SUSPENDED, ACCOUNT_DELETED };
+enum domain_state { DOMAIN_ACTIVE, DOMAIN_SUSPENDED };
+
+struct account {
+    int64_t id, domain;
+    enum account_kind kind;
+    enum account_state state;
+    struct slice name;    /* the whole primary address, canonical: budi@kantor.example */
+    struct slice title;   /* what people read: Budi Santoso */
+    int64_t used, items;  /* bytes and number of all its items */
+    int64_t quota, quota_items; /* 0: none */
+};
+
+struct domain {
+    int64_t id;
+    enum domain_state state;
+    struct slice name;
+};
+
+/* --- addresses in canonical form */
+
+struct address {
+    struct slice local, domain; /* NFC, ASCII lower case; A-label lower case */
+};
+/* "Budi+news@KANTOR.example." → budi+news, kantor.example. Quoted local parts are unquoted. ERROR_INVALID. Result in the arena. */
+struct error address_parse(struct slice text, struct arena *a, struct address *out);
+/* local@domain, the local part quoted when it must be (RFC 5321 4.1.2). */
+char *address_text(const struct address *address, struct arena *a);
+
+/* --- domains */
+struct error domain_find(struct sql *db, struct slice name, struct arena *a, struct domain *out); /* name canonical */
+struct error domain_list(struct sql *db, struct arena *a, struct domain **all, size_t *n);
+struct error domain_add(struct sql *db, struct slice name, int64_t *id);
+struct error domain_remove(struct sql *db, int64_t id); /* ERROR_CONFLICT while accounts stand in it */
+
+/* --- accounts */
+struct error account_get(struct sql *db, int64_t id, struct arena *a, struct account *out);
+/* By primary address or alias (canonical), persons and all other kinds; no plus-addressing, no catch-all. What a login name means. */
+struct error account_find(struct sql *db, struct slice address, struct arena *a, struct account *out);
+struct error account_list(struct sql *db, int64_t domain, struct arena *a, struct account **all, size_t *n); /* domain 0: all */
+/* Makes the account, its primary address and, for persons and shared mailboxes, the default mailboxes INBOX, Drafts, Sent, Trash, Junk,
+ * Archive (with roles, subscribed: clients.md I4, I29). */
+struct error account_add(struct sql *db, struct actor who, enum account_kind kind, const struct address *primary, struct slice title, int64_t *id);
+struct error account_set_state(struct sql *db, int64_t id, enum account_state state);
+struct error account_set_quota(struct sql *db, int64_t id, int64_t bytes, int64_t items);
+struct error account_set_title(struct sql *db, int64_t id, struct slice title);
+
+enum address_kind { ADDRESS_PRIMARY, ADDRESS_ALIAS, ADDRESS_FORWARD }; /* FORWARD: target is a foreign address */
+struct error address_add(struct sql *db, const struct address *address, int64_t account, enum address_kind kind, struct slice target);
+struct error address_remove(struct sql *db, const struct address *address, int64_t account);
+struct address_row {
+    struct slice address; /* whole; "*@domain" is the catch-all */
+    enum address_kind kind;
+    struct slice target;
+};
+struct error address_list(struct sql *db, int64_t account, struct arena *a, struct address_row **all, size_t *n);
+
+struct error member_add(struct sql *db, int64_t group, int64_t member, struct slice foreign); /* member 0: the foreign address */
+struct error member_remove(struct sql *db, int64_t group, int64_t member, struct slice foreign);
+struct member_row {
+    int64_t member;
+    struct slice foreign;
+};
+struct error member_list(struct sql *db, int64_t group, struct arena *a, struct member_row **all, size_t *n);
+
+/* --- where mail for an address goes */
+
+struct resolved {
+    int64_t *accounts; /* whose INBOX gets it (persons, shared mailboxes, rooms), each once; in the arena */
+    size_t n_accounts;
+    struct slice *foreign; /* canonical foreign addresses (forwards, foreign members) */
+    size_t n_foreign;
+    struct slice detail; /* the part behind '+', or empty */
+};
+/* Exact address, then without "+detail", then the domain's catch-all; groups are unfolded (nested ≤ 10, a cycle is cut, at most 10,000).
+ * ERROR_NOT_FOUND: no such user here; ERROR_UNSUPPORTED: the domain is not ours; ERROR_DENIED: suspended or deleted account. <postmaster>
+ * without a domain is address {postmaster, ""}: the first domain's postmaster, or the first admin. */
+struct error address_resolve(struct sql *db, const struct address *address, struct arena *a, struct resolved *out);
+
+/* May the account send with this address in MAIL FROM and From (own address or alias, with +detail; RIGHT_SEND_AS on the account it belongs to)? */
+struct error address_owned(struct sql *db, int64_t account, const struct address *address); /* OK or ERROR_DENIED */
+
+#endif
