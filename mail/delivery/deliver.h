@@ -1,0 +1,40 @@
+/* mail/delivery/deliver.h -- the one way in for mail: SMTP, LMTP, submission, import
+ *
+ * Resolves recipients, puts one blob and one row for each mailbox, and queues what goes elsewhere, in one change: "250" is said after it.
+ * Each recipient has a result of its own (over quota refuses that one alone).
+ */
+#ifndef KANTOR_MAIL_DELIVERY_DELIVER_H
+#define KANTOR_MAIL_DELIVERY_DELIVER_H
+
+#include "core/account/account.h"
+#include "mail/mailbox/index.h"
+
+enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 }; /* RFC 3461 4.1; 0: not given */
+enum { DELIVERY_RET_FULL = 1, DELIVERY_RET_HDRS = 2, DELIVERY_REQUIRETLS = 4, DELIVERY_SMTPUTF8 = 8, DELIVERY_8BIT = 16, DELIVERY_BINARY = 32 };
+
+struct delivery_rcpt {
+    struct address address;  /* canonical */
+    struct slice orcpt;      /* as given, xtext; or p NULL */
+    int notify;
+    struct error result;     /* out */
+};
+
+struct delivery {
+    struct message *message;      /* prepared; complete with trace fields */
+    struct slice sender;          /* MAIL FROM path, "" for <> */
+    struct slice envid;           /* or p NULL */
+    int flags;                    /* DELIVERY_* */
+    int64_t submitter;            /* account that submitted it, 0: from outside */
+    struct delivery_rcpt *rcpts;
+    size_t n_rcpts;
+    const char *job;              /* the message's id in the log and the Received field */
+};
+
+/* May this address be a recipient (at RCPT TO)? OK; ERROR_NOT_FOUND 550 5.1.1; ERROR_UNSUPPORTED: foreign domain (relay only for submitters: the caller decides);
+ * ERROR_QUOTA 452 4.2.2; ERROR_DENIED suspended 550 5.2.1. Thread: worker, with a reader. */
+struct error delivery_check(struct sql *db, const struct address *address, int64_t size, struct arena *a);
+
+/* Delivers to all recipients. The return value is about the whole message (store down: nothing was stored); results stand in each rcpt. Thread: worker. */
+struct error delivery_run(struct store *s, struct delivery *d, struct arena *a);
+
+#endif

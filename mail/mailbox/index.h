@@ -1,0 +1,49 @@
+/* mail/mailbox/index.h -- what is derived from a message's bytes, once for each blob
+ *
+ * Computed by a worker before the change (message_prepare), stored with the blob by the change, never touched again: listing a mailbox reads these
+ * rows and never opens a body. Everything here can be made again from the blobs (message_index_rebuild, used by `kantorctl check --repair`).
+ */
+#ifndef KANTOR_MAIL_MAILBOX_INDEX_H
+#define KANTOR_MAIL_MAILBOX_INDEX_H
+
+#include "core/store/blob.h"
+#include "core/store/item.h"
+#include "core/store/keyword.h"
+
+struct message_index {
+    int64_t sent;            /* Date: field, seconds UTC; 0 when there is none that can be read */
+    struct slice envelope;   /* IMAP ENVELOPE as sent */
+    struct slice structure;  /* mail/mime/index.h: the part tree with offsets. BODY and BODYSTRUCTURE as sent stand in it, too: see index.c */
+    struct slice sortkey;    /* folded From, To, Cc, base subject as display text, each ended by NUL: SORT and SEARCH */
+    struct slice refs;       /* 64-bit hashes of Message-ID, In-Reply-To, References */
+    struct slice preview;    /* RFC 8970, at most 200 characters */
+};
+
+/* A message ready to be put: bytes hashed (and synced, when large), parsed once. */
+struct message {
+    struct blob_put put;
+    struct message_index index;
+    int64_t blob;  /* after message_enter */
+};
+
+/* After blob_put_end(&m->put): parses and derives. Texts in the arena. Never fails on real mail; ERROR_MEMORY. Thread: worker. */
+struct error message_prepare(struct message *m, struct arena *a);
+/* In a change: the blob and, when it is new, its index row. */
+struct error message_enter(struct sql *db, struct message *m, int64_t *blob);
+
+/* The row of a blob; slices in the arena. ERROR_NOT_FOUND: not indexed (yet): the caller reads the blob. */
+struct error message_index_get(struct sql *db, int64_t blob, struct arena *a, struct message_index *out);
+
+/* Rows of a mailbox joined with their index, for FETCH of ENVELOPE and BODYSTRUCTURE over ranges; slices valid until the next call. */
+struct message_scan {
+    struct sql_stmt *st;
+};
+void message_scan_begin(struct sql *db, int64_t collection, uint32_t lo, uint32_t hi, int64_t after, struct message_scan *scan);
+bool message_next(struct message_scan *scan, struct item *item, struct message_index *index); /* index->envelope.p NULL: not indexed */
+struct error message_scan_result(struct message_scan *scan);
+void message_scan_end(struct message_scan *scan);
+
+/* Makes the row of a blob anew from its bytes (in a change). */
+struct error message_index_rebuild(struct sql *db, int64_t blob);
+
+#endif
