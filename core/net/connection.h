@@ -90,6 +90,7 @@ struct connection {
     int loopback;         /* peer and local address are loopback */
     int tls;              /* encrypted now */
     int input_ended;      /* the peer sends no more */
+    int early_input;      /* bytes were there before the greeting (attacks.md SI-24) */
     /* --- core/net's own: connection_internal in internal.h */
     struct connection_inner *inner;
 };

@@ -1,0 +1,185 @@
+/* core/net/internal.h -- what the files of this folder share
+ *
+ * Who may touch what: fields marked "owner" belong to whoever drives the connection (state BUSY: one loop or one worker, handed over through
+ * the state or the worker queue); fields marked "loop" to the connection's own loop thread; the rest says so.
+ */
+#ifndef KANTOR_CORE_NET_INTERNAL_H
+#define KANTOR_CORE_NET_INTERNAL_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <zlib.h>
+
+#include "core/net/service.h"
+
+enum state { STATE_IDLE, STATE_BUSY, STATE_AGAIN };
+
+enum phase {
+    PHASE_PROXY,     /* a PROXY header must come first */
+    PHASE_HANDSHAKE, /* TLS */
+    PHASE_OPEN,      /* call protocol->open */
+    PHASE_READY,     /* commands */
+    PHASE_MORE,      /* run wants to be called again when the output has drained */
+    PHASE_TLS,       /* flush, then handshake */
+    PHASE_COMPRESS,  /* flush, then deflate */
+    PHASE_DELAY,     /* the timer goes on */
+    PHASE_CLOSING,   /* flush, then linger */
+    PHASE_LINGER,    /* our half is shut; read and drop until the peer closes, so that no reset overtakes the last reply */
+    PHASE_DEAD
+};
+
+enum { POST_START = 1, POST_NOTICE = 2, POST_DEAD = 4, POST_DELAY = 8, POST_SHUT = 16 };
+
+/* deflate both ways (RFC 4978); the sending stream exists only while something is being sent */
+struct compress {
+    z_stream inflate, deflate;
+    int deflate_live;
+    struct buffer raw;  /* received, not inflated yet */
+    struct buffer wire; /* deflated, not sent yet */
+};
+
+struct loop;
+
+struct connection_inner {
+    int fd;
+    _Atomic int state;
+    _Atomic unsigned posts; /* bits; not 0: stands in the loop's queue */
+    _Atomic int killed;     /* close reason, or -1 */
+    _Atomic int noticed;
+    _Atomic int64_t active_ms;
+    _Atomic int logged_in;
+    enum phase phase; /* owner */
+    SSL *ssl;         /* owner */
+    struct compress *compress;
+    struct loop *loop;
+    struct event io, timer; /* loop */
+    struct connection *post_next, *job_next, *list_next, *list_prev;
+    int64_t opened_ms, opened_at;
+    int64_t account; /* under net->lock */
+    char name[128];  /* under net->lock */
+    uint64_t address_key;
+    int64_t delay_until_ms;                  /* owner: of PHASE_DELAY and PHASE_LINGER */
+    int64_t lingered;                        /* bytes dropped */
+    int counted, zombie;                     /* loop */
+    int opened, parked, framed, from_plain;  /* owner */
+};
+
+struct call {
+    struct call *next;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+struct loop {
+    struct net *net;
+    int index;
+    struct event_base *base;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards posted, calls */
+    struct connection *posted, *posted_last;
+    struct call *calls;
+    int wake_fd;
+    struct event wake;
+    uint64_t events; /* loop thread: callbacks run, for the short look-again */
+    _Atomic int stop;
+};
+
+struct pool {
+    pthread_mutex_t lock;
+    pthread_cond_t some;
+    struct connection *first, *last;
+    struct call *calls, *calls_last;
+    int waiting_calls, idle, stop, n;
+    pthread_t *threads;
+};
+
+/* counts by key: connections of an address, of an account */
+struct guard {
+    uint64_t seed;
+    struct guard_slot {
+        uint64_t key;
+        uint32_t count;
+    } * slots;
+    size_t size, used;
+};
+
+struct accept_event {
+    struct net *net;
+    struct listener listener;
+    struct event event;
+    struct event pause;
+    struct accept_event *next;
+};
+
+struct tls_set; /* tls.c */
+
+struct net {
+    struct net_options options;
+    struct loop *loops;
+    struct pool pool;
+    struct accept_event *listeners;
+    void *user;
+    pthread_mutex_t lock; /* guards the list of connections, the guards, accounts and names */
+    struct connection *connections;
+    struct guard by_address, by_account;
+    _Atomic int64_t count;
+    _Atomic int stopping;
+    _Atomic unsigned next_loop;
+    uint64_t next_id;
+    int reserve_fd, started;
+    pthread_rwlock_t tls_lock;
+    struct tls_set *tls;
+};
+
+/* drive.c */
+enum place { ON_LOOP, ON_WORKER };
+void drive(struct connection *c, enum place place); /* caller owns it (state BUSY) */
+void drive_wake(struct connection *c);              /* loop: something happened on it */
+void drive_expired(struct connection *c);           /* loop: its timer */
+void drive_shut(struct connection *c);              /* loop: the server stops */
+
+/* stream.c: owner */
+enum flow { FLOW_DONE, FLOW_BLOCKED, FLOW_ENDED };
+enum flow stream_flush(struct connection *c);                /* FLOW_DONE: all is with the kernel */
+enum flow stream_read(struct connection *c);                 /* FLOW_DONE: something was added to c->in */
+enum flow stream_handshake(struct connection *c);
+struct error stream_compress(struct connection *c);
+void stream_park(struct connection *c);                      /* frees what an idle connection does not need */
+void stream_close(struct connection *c);
+
+/* tls.c */
+SSL *tls_accept_new(struct net *n, const struct service *service, int fd);
+void tls_free(struct net *n);
+
+/* listener.c */
+void listener_start(struct net *n);
+void listener_stop(struct net *n);
+void connection_destroy(struct connection *c); /* its loop; state DEAD */
+
+/* proxy.c */
+enum flow proxy_read(struct connection *c); /* FLOW_DONE: header taken, peer set */
+int proxy_trusts(const char *networks, const char *address);
+
+/* guard.c: under net->lock */
+void guard_init(struct guard *g);
+void guard_free(struct guard *g);
+uint32_t guard_count(const struct guard *g, uint64_t key);
+int guard_enter(struct guard *g, uint64_t key); /* 0: no memory */
+void guard_leave(struct guard *g, uint64_t key);
+uint64_t guard_address_key(const char *address); /* an IPv6 /64 is one */
+
+/* loop.c */
+struct error loop_start(struct loop *l);
+void loop_post(struct connection *c, unsigned bit); /* any thread */
+struct error loop_call(struct loop *l, void (*fn)(void *), void *arg);
+void loop_stop(struct loop *l);
+
+/* worker.c */
+struct error pool_start(struct pool *p, int workers);
+void pool_add(struct pool *p, struct connection *c);
+struct error pool_call(struct pool *p, void (*fn)(void *), void *arg);
+void pool_stop(struct pool *p);
+
+#endif
