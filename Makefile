@@ -70,3 +70,6 @@ clean:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .PHONY: all unit clean
+
+# .incbin is not seen by -MMD
+$(BUILD)/obj/core/store/schema.o: $(wildcard core/store/schema/*.sql)

@@ -11,10 +11,10 @@
 struct watch; /* one watcher's seat */
 
 /* `call` runs on the writer's thread after the commit: it may only post to a loop. After watch_leave returns it will not be called again.
- * The cell starts at the collection's number in the store, read after joining, so nothing is missed between. Thread: worker. NULL: no memory. */
+ * Join first, then read the mailbox: what is committed between is published to the cell, what was committed before is in the snapshot. NULL: no memory. */
 struct watch *watch_join(struct store *s, int64_t collection, void (*call)(void *arg), void *arg);
 void watch_leave(struct watch *w); /* Thread: any but the writer's; takes NULL */
-/* The last number published for it. Thread: any. */
+/* The last number published for it since somebody began to watch; 0: none yet. Thread: any. */
 int64_t watch_modseq(const struct watch *w);
 
 /* In a change: this collection got this number; published when the batch is durable. item.c and collection.c call it. */

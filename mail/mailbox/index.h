@@ -13,7 +13,8 @@
 struct message_index {
     int64_t sent;            /* Date: field, seconds UTC; 0 when there is none that can be read */
     struct slice envelope;   /* IMAP ENVELOPE as sent */
-    struct slice structure;  /* mail/mime/index.h: the part tree with offsets. BODY and BODYSTRUCTURE as sent stand in it, too: see index.c */
+    struct slice bodystructure; /* IMAP BODYSTRUCTURE as sent, with extension data */
+    struct slice structure;  /* mail/mime/index.h: the part tree with offsets, for BODY[1.2] and BODY */
     struct slice sortkey;    /* folded From, To, Cc, base subject as display text, each ended by NUL: SORT and SEARCH */
     struct slice refs;       /* 64-bit hashes of Message-ID, In-Reply-To, References */
     struct slice preview;    /* RFC 8970, at most 200 characters */

@@ -1,0 +1,128 @@
+/* core/store/internal.h -- what the files of this folder share */
+#ifndef KANTOR_CORE_STORE_INTERNAL_H
+#define KANTOR_CORE_STORE_INTERNAL_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+#include "core/store/blob.h"
+#include "core/store/collection.h"
+#include "core/store/watch.h"
+
+/* --- sql.c */
+
+struct sql_stmt {
+    struct sql *db;
+    sqlite3_stmt *stmt; /* NULL: could not be prepared */
+    const char *text;   /* the literal: the key of the cache */
+    struct sql_stmt *next;
+    int result; /* SQLite's code */
+    int in_use, transient;
+};
+
+enum { SQL_SLOTS = 256 };
+
+struct sql {
+    sqlite3 *handle;
+    struct store *store;
+    struct sql_stmt *slots[SQL_SLOTS];
+    struct sql_stmt broken; /* answers for a statement that had no memory */
+    struct sql *next_free;  /* in the pool of readers */
+    int writes;
+};
+
+enum sql_mode { SQL_READ, SQL_WRITE };
+struct error sql_open(struct store *s, const char *path, enum sql_mode mode, struct sql **out);
+void sql_close(struct sql *db);
+/* One statement or several without results; for PRAGMA, BEGIN and the schema. */
+struct error sql_exec(struct sql *db, const char *text);
+struct error sql_error(int code);
+
+/* --- store.c */
+
+struct note { /* a collection changed in this batch */
+    int64_t collection, modseq;
+};
+
+struct job {
+    store_change_fn change;
+    void *arg;
+    struct error result;
+    int done;
+    pthread_cond_t wake;
+    struct job *next;
+};
+
+struct cell;
+
+struct store {
+    struct store_options options;
+    char *path;
+    int folder_fd, lock_fd;
+    char epoch[24];
+    struct sql *writer;
+    int64_t modseq; /* writer's thread: the last number given out */
+
+    /* readers */
+    pthread_mutex_t reader_lock;
+    pthread_cond_t reader_free;
+    struct sql *readers;
+    int n_readers;
+
+    /* writer.c: the queue */
+    pthread_mutex_t queue_lock;
+    pthread_cond_t queue_some;
+    struct job *first, *last;
+    int waiting, stop, writer_started;
+    pthread_t writer_thread;
+
+    /* writer's thread: what the running batch changed, published after the commit */
+    struct note *notes;
+    size_t n_notes, size_notes;
+
+    /* watch.c */
+    pthread_mutex_t watch_lock;
+    struct cell **cells;
+    size_t n_cells, size_cells;
+
+    /* blob.c: hashes whose put waits; the writer removes no file of them */
+    _Atomic uint64_t temp_number;
+    _Atomic int64_t puts_open;
+};
+
+/* --- writer.c */
+struct error writer_start(struct store *s);
+void writer_stop(struct store *s);
+
+/* --- watch.c: writer's thread */
+void watch_publish(struct store *s);
+void watch_free(struct store *s);
+
+/* --- item.c and collection.c, in a change: the next `count` numbers; the first of them */
+int64_t change_numbers(struct sql *db, int64_t count);
+
+/* Kinds of change rows (schema note, section 3); stored, never renumbered. */
+enum change_kind { CHANGE_NEW = 1, CHANGE_FLAGS, CHANGE_GONE, CHANGE_ARRIVED, CHANGE_CONTENT, CHANGE_COLLECTION, CHANGE_GRANT };
+
+/* What one command does to one collection: counters, number, log row. */
+struct touch {
+    struct actor who;
+    int64_t account, collection;
+    int64_t first, modseq; /* the numbers it took: first … modseq */
+    int64_t d_used, d_items;
+    int64_t d_uidnext, d_all, d_unseen, d_deleted, d_bytes, keywords;
+    enum change_kind kind;
+    int64_t lo, hi;      /* uids; 0, 0 when none */
+    struct slice uids;   /* the set as text when it has holes */
+};
+/* Writes account, collection and log; *uid is uidnext before. ERROR_QUOTA, ERROR_NOT_FOUND. */
+struct error change_touch(struct sql *db, const struct touch *t, int64_t *uid);
+
+/* why of a tombstone */
+enum gone_why { GONE_EXPUNGED = 1, GONE_MOVED, GONE_REPLACED };
+
+/* --- blob_file.c */
+struct error blob_file_path(struct store *s, const unsigned char hash[32], char *out, size_t size);
+
+#endif

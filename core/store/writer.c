@@ -1,0 +1,235 @@
+/* core/store/writer.c -- group commit: the one thread that changes the store
+ *
+ * The batch is whoever waits when the writer looks: no timer, no delay. Each change runs in a savepoint of its own, one commit serves all,
+ * then watchers are told and callers woken. Only this connection commits and checkpoints (SQLite before 3.51.3 can lose commits when a checkpoint of one
+ * connection races a commit of another).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "core/store/internal.h"
+
+enum { WAITING_MAX = 10000, BATCH_MAX = 256, CHECKPOINT_FRAMES = 4096, IDLE_S = 1 };
+
+struct batch {
+    struct job *jobs[BATCH_MAX];
+    size_t n;
+};
+
+static int wal_frames; /* writer's thread: frames in the log since the last checkpoint that took all of them */
+
+static int on_commit(void *arg, sqlite3 *handle, const char *name, int frames)
+{
+    (void)arg;
+    (void)handle;
+    (void)name;
+    wal_frames = frames;
+    return SQLITE_OK;
+}
+
+static struct error commit(struct store *s)
+{
+    struct error e = sql_exec(s->writer, "COMMIT");
+    if (e.code == ERROR_NONE) {
+        metric_add(METRIC_STORE_COMMITS, 1);
+        return OK;
+    }
+    if (!sqlite3_get_autocommit(s->writer->handle))
+        (void)sql_exec(s->writer, "ROLLBACK");
+    s->n_notes = 0;
+    LOG_EVENT(LOG_ERROR, "commit-failed", LOG_FAILURE(e));
+    return e;
+}
+
+/* One change in a transaction of its own. */
+static struct error run_alone(struct store *s, struct job *job)
+{
+    size_t noted = s->n_notes;
+    struct error e = sql_exec(s->writer, "BEGIN IMMEDIATE");
+    if (e.code == ERROR_NONE) {
+        e = job->change(s->writer, job->arg);
+        if (e.code == ERROR_NONE && sqlite3_get_autocommit(s->writer->handle))
+            e = error_make(ERROR_FULL, "the transaction ended by itself");
+        if (e.code == ERROR_NONE)
+            return commit(s);
+        if (!sqlite3_get_autocommit(s->writer->handle))
+            (void)sql_exec(s->writer, "ROLLBACK");
+    }
+    s->n_notes = noted;
+    return e;
+}
+
+/* The batch's transaction is gone (a full disk or an I/O error ended it): the one that met it has its answer, every other runs again, alone. */
+static void run_each_alone(struct store *s, struct batch *b, const struct job *except)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        if (b->jobs[i] == except)
+            continue;
+        b->jobs[i]->result = run_alone(s, b->jobs[i]);
+        watch_publish(s);
+    }
+}
+
+/* False: the transaction is gone, and everything has its answer. */
+static bool run_in_savepoint(struct store *s, struct batch *b, struct job *job)
+{
+    size_t noted = s->n_notes;
+    struct error e = sql_exec(s->writer, "SAVEPOINT change");
+    if (e.code == ERROR_NONE)
+        e = job->change(s->writer, job->arg);
+    if (sqlite3_get_autocommit(s->writer->handle)) {
+        job->result = e.code != ERROR_NONE ? e : error_make(ERROR_FULL, "the transaction ended by itself");
+        s->n_notes = 0;
+        run_each_alone(s, b, job);
+        return false;
+    }
+    if (e.code != ERROR_NONE) {
+        s->n_notes = noted;
+        (void)sql_exec(s->writer, "ROLLBACK TO change");
+    }
+    (void)sql_exec(s->writer, "RELEASE change");
+    job->result = e;
+    return true;
+}
+
+static void run_batch(struct store *s, struct batch *b)
+{
+    s->n_notes = 0;
+    if (b->n == 1) {
+        b->jobs[0]->result = run_alone(s, b->jobs[0]);
+        return;
+    }
+    struct error e = sql_exec(s->writer, "BEGIN IMMEDIATE");
+    if (e.code != ERROR_NONE) {
+        for (size_t i = 0; i < b->n; i++)
+            b->jobs[i]->result = e;
+        return;
+    }
+    for (size_t i = 0; i < b->n; i++)
+        if (!run_in_savepoint(s, b, b->jobs[i]))
+            return;
+    e = commit(s);
+    if (e.code == ERROR_FULL) {
+        run_each_alone(s, b, NULL); /* perhaps the smaller ones fit */
+    } else if (e.code != ERROR_NONE) {
+        for (size_t i = 0; i < b->n; i++)
+            if (b->jobs[i]->result.code == ERROR_NONE)
+                b->jobs[i]->result = e; /* it may or may not be on the disk: nobody is told that it is */
+    }
+}
+
+static void checkpoint(struct store *s)
+{
+    int all = 0, done = 0;
+    if (sqlite3_wal_checkpoint_v2(s->writer->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &all, &done) == SQLITE_OK && all == done)
+        wal_frames = 0;
+}
+
+/* Waits for work; NULL at the end. Idle, it moves the log into the database. */
+static void take(struct store *s, struct batch *b)
+{
+    b->n = 0;
+    (void)pthread_mutex_lock(&s->queue_lock);
+    while (!s->first && !s->stop) {
+        struct timespec until;
+        (void)clock_gettime(CLOCK_REALTIME, &until); /* what pthread_cond_timedwait counts by */
+        until.tv_sec += IDLE_S;
+        if (wal_frames == 0) {
+            (void)pthread_cond_wait(&s->queue_some, &s->queue_lock);
+        } else if (pthread_cond_timedwait(&s->queue_some, &s->queue_lock, &until) == ETIMEDOUT && !s->first) {
+            (void)pthread_mutex_unlock(&s->queue_lock);
+            int before = wal_frames;
+            checkpoint(s);
+            (void)pthread_mutex_lock(&s->queue_lock);
+            if (wal_frames == before)
+                wal_frames = 0; /* a reader holds it: the next commit brings the count back */
+        }
+    }
+    while (s->first && b->n < BATCH_MAX) {
+        b->jobs[b->n++] = s->first;
+        s->first = s->first->next;
+        s->waiting--;
+    }
+    if (!s->first)
+        s->last = NULL;
+    (void)pthread_mutex_unlock(&s->queue_lock);
+}
+
+static void answer(struct store *s, struct batch *b)
+{
+    metric_add(METRIC_STORE_CHANGES, b->n);
+    (void)pthread_mutex_lock(&s->queue_lock);
+    for (size_t i = 0; i < b->n; i++) {
+        b->jobs[i]->done = 1;
+        (void)pthread_cond_signal(&b->jobs[i]->wake); /* under the lock: the job lies on its caller's stack */
+    }
+    (void)pthread_mutex_unlock(&s->queue_lock);
+}
+
+static void *writer_main(void *arg)
+{
+    struct store *s = arg;
+    (void)pthread_setname_np(pthread_self(), "kantor-write");
+    (void)sqlite3_wal_hook(s->writer->handle, on_commit, s);
+    for (;;) {
+        struct batch b;
+        take(s, &b);
+        if (b.n == 0)
+            return NULL;
+        run_batch(s, &b);
+        watch_publish(s);
+        answer(s, &b);
+        if (wal_frames >= CHECKPOINT_FRAMES)
+            checkpoint(s);
+    }
+}
+
+struct error writer_start(struct store *s)
+{
+    if (pthread_create(&s->writer_thread, NULL, writer_main, s) != 0)
+        return error_make(ERROR_MEMORY, "cannot start the writer thread");
+    s->writer_started = 1;
+    return OK;
+}
+
+void writer_stop(struct store *s)
+{
+    if (!s->writer_started)
+        return;
+    (void)pthread_mutex_lock(&s->queue_lock);
+    s->stop = 1;
+    (void)pthread_mutex_unlock(&s->queue_lock);
+    (void)pthread_cond_signal(&s->queue_some);
+    (void)pthread_join(s->writer_thread, NULL);
+    s->writer_started = 0;
+}
+
+struct error store_change(struct store *s, store_change_fn change, void *arg)
+{
+    struct job job = {.change = change, .arg = arg};
+    int64_t since = clock_us();
+    (void)pthread_cond_init(&job.wake, NULL);
+    (void)pthread_mutex_lock(&s->queue_lock);
+    if (s->stop || s->waiting >= WAITING_MAX) {
+        (void)pthread_mutex_unlock(&s->queue_lock);
+        (void)pthread_cond_destroy(&job.wake);
+        return error_make(ERROR_BUSY, "too many changes wait");
+    }
+    if (s->last)
+        s->last->next = &job;
+    else
+        s->first = &job;
+    s->last = &job;
+    s->waiting++;
+    (void)pthread_cond_signal(&s->queue_some);
+    while (!job.done)
+        (void)pthread_cond_wait(&job.wake, &s->queue_lock);
+    (void)pthread_mutex_unlock(&s->queue_lock);
+    (void)pthread_cond_destroy(&job.wake);
+    metric_add(METRIC_STORE_WAIT_US, (uint64_t)(clock_us() - since));
+    return job.result;
+}
