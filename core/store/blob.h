@@ -24,7 +24,7 @@ struct blob_put {
     int64_t size;
     unsigned char hash[32];
     void *digest; /* EVP_MD_CTX */
-    int entered;
+    void *map;    /* of the file, once its bytes were asked for */
 };
 
 void blob_put_begin(struct store *s, struct blob_put *put);

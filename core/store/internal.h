@@ -122,7 +122,5 @@ struct error change_touch(struct sql *db, const struct touch *t, int64_t *uid);
 /* why of a tombstone */
 enum gone_why { GONE_EXPUNGED = 1, GONE_MOVED, GONE_REPLACED };
 
-/* --- blob_file.c */
-struct error blob_file_path(struct store *s, const unsigned char hash[32], char *out, size_t size);
 
 #endif
