@@ -1,0 +1,261 @@
+/* mail/mime/parse.c -- one pass over the lines, a stack of open parts */
+#include "mail/mime/parse.h"
+
+#include "mail/mime/header.h"
+#include "mail/mime/parameters.h"
+
+struct open_part {
+    uint32_t part;
+    struct slice boundary; /* p NULL: not a multipart, or its end was seen */
+    uint64_t lines_at_body;
+};
+
+struct parser {
+    struct slice text;
+    struct arena *arena;
+    struct mime_tree *tree;
+    size_t room; /* of tree->parts */
+    struct open_part stack[MIME_DEPTH_MAX + 1];
+    size_t depth;
+    uint64_t at, lines; /* the next line's start, and the lines before it */
+};
+
+#define NO_MEMORY error_make(ERROR_MEMORY, "no memory for the parts of a message")
+
+static uint64_t next_line(const struct parser *p, uint64_t at)
+{
+    struct slice rest = slice_after(p->text, at);
+    size_t n = slice_find(rest, '\n');
+    return at + (n < rest.n ? n + 1 : rest.n);
+}
+
+/* Which open multipart does the line at `at` delimit: its place in the stack, or -1. *last: the closing delimiter. */
+static int match_boundary(const struct parser *p, uint64_t at, int *last)
+{
+    struct slice line = slice_after(p->text, at);
+    if (line.n < 2 || line.p[0] != '-' || line.p[1] != '-')
+        return -1;
+    line = slice_first(slice_after(line, 2), slice_find(slice_after(line, 2), '\n'));
+    for (int i = (int)p->depth - 1; i >= 0; i--) {
+        struct slice b = p->stack[i].boundary;
+        if (!b.p || !slice_starts(line, b))
+            continue;
+        struct slice rest = slice_after(line, b.n);
+        *last = slice_starts(rest, SLICE("--"));
+        if (*last || slice_trim(rest).n == 0) /* RFC 2046 5.1.1: only blanks may follow; behind the closing one anything is ignored */
+            return i;
+    }
+    return -1;
+}
+
+static enum mime_encoding encoding_of(struct slice s)
+{
+    static const struct {
+        struct slice name;
+        enum mime_encoding value;
+    } names[] = {{{"7bit", 4}, MIME_7BIT}, {{"8bit", 4}, MIME_8BIT}, {{"binary", 6}, MIME_BINARY}, {{"base64", 6}, MIME_BASE64}, {{"quoted-printable", 16}, MIME_QP}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (slice_eq_nocase(s, names[i].name))
+            return names[i].value;
+    return MIME_UNKNOWN_ENCODING;
+}
+
+static bool is_token(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] <= 0x20 || (unsigned char)s.p[i] >= 0x7F || memchr("()<>@,;:\\\"/[]?=", s.p[i], 15))
+            return false;
+    return s.n > 0;
+}
+
+static struct error read_type(struct parser *p, struct mime_part *part, struct slice value)
+{
+    struct slice word;
+    TRY(parameters_read(header_unfold(value, p->arena), p->arena, &word, &part->params));
+    size_t slash = slice_find(word, '/');
+    struct slice type = slice_trim(slice_first(word, slash)), subtype = slice_trim(slice_after(word, slash + 1));
+    if (is_token(type) && is_token(subtype)) {
+        part->type = type;
+        part->subtype = subtype;
+    } else {
+        part->params.n = 0; /* RFC 2045 5.2: what cannot be read is text/plain */
+    }
+    return OK;
+}
+
+/* The fields that describe a part. */
+static struct error read_fields(struct parser *p, struct mime_part *part)
+{
+    struct slice head = slice_make(p->text.p + part->header_start, part->body_start - part->header_start);
+    struct header_field f;
+    int seen_type = 0;
+    while (header_next(&head, &f)) {
+        if (f.name.n < 10 || !slice_starts_nocase(f.name, SLICE("Content-")))
+            continue;
+        struct slice name = slice_after(f.name, 8);
+        if (slice_eq_nocase(name, SLICE("Type")) && !seen_type++) {
+            TRY(read_type(p, part, f.value));
+        } else if (slice_eq_nocase(name, SLICE("Transfer-Encoding"))) {
+            struct slice word = header_unfold(f.value, p->arena);
+            part->encoding_text = slice_trim(slice_first(word, slice_find(slice_first(word, slice_find(word, ';')), '(')));
+            part->encoding = encoding_of(part->encoding_text);
+        } else if (slice_eq_nocase(name, SLICE("ID"))) {
+            part->id = header_unfold(f.value, p->arena);
+        } else if (slice_eq_nocase(name, SLICE("Description"))) {
+            part->description = header_unfold(f.value, p->arena);
+        } else if (slice_eq_nocase(name, SLICE("MD5"))) {
+            part->md5 = header_unfold(f.value, p->arena);
+        } else if (slice_eq_nocase(name, SLICE("Language"))) {
+            part->language = header_unfold(f.value, p->arena);
+        } else if (slice_eq_nocase(name, SLICE("Location"))) {
+            part->location = header_unfold(f.value, p->arena);
+        } else if (slice_eq_nocase(name, SLICE("Disposition"))) {
+            TRY(parameters_read(header_unfold(f.value, p->arena), p->arena, &part->disposition, &part->disposition_params));
+        }
+    }
+    if (part->encoding_text.n == 0)
+        part->encoding_text = SLICE("7BIT");
+    return OK;
+}
+
+/* The head from p->at on: up to its empty line, an open boundary or the end. */
+static void skip_head(struct parser *p)
+{
+    while (p->at < p->text.n) {
+        int last;
+        uint64_t next = next_line(p, p->at);
+        struct slice line = slice_make(p->text.p + p->at, next - p->at);
+        int empty = slice_eq(line, SLICE("\r\n")) || slice_eq(line, SLICE("\n"));
+        if (!empty && match_boundary(p, p->at, &last) >= 0)
+            return; /* the next loop of lines finds it */
+        p->at = next;
+        p->lines += line.p[line.n - 1] == '\n';
+        if (empty)
+            return;
+    }
+}
+
+static bool identity(const struct mime_part *part)
+{
+    return part->encoding == MIME_7BIT || part->encoding == MIME_8BIT || part->encoding == MIME_BINARY || part->encoding == MIME_UNKNOWN_ENCODING;
+}
+
+/* What a part is, once its fields are read: decides what may be open inside it. */
+static struct slice classify(const struct parser *p, struct mime_part *part)
+{
+    int room = p->depth < MIME_DEPTH_MAX && p->tree->n < MIME_PARTS_MAX;
+    if (slice_eq_nocase(part->type, SLICE("multipart"))) {
+        struct slice boundary = mime_param(&part->params, SLICE("boundary"));
+        while (boundary.n && ascii_is_space(boundary.p[boundary.n - 1]))
+            boundary.n--;
+        if (room && boundary.n) {
+            part->kind = MIME_MULTIPART;
+            return boundary;
+        }
+    } else if (room && identity(part) && slice_eq_nocase(part->type, SLICE("message")) && (slice_eq_nocase(part->subtype, SLICE("rfc822")) || slice_eq_nocase(part->subtype, SLICE("global")))) {
+        part->kind = MIME_MESSAGE;
+    }
+    return slice_make(NULL, 0);
+}
+
+static struct error add_part(struct parser *p, uint32_t parent, uint32_t *index)
+{
+    struct mime_tree *t = p->tree;
+    if (t->n == p->room) {
+        size_t room = p->room ? p->room * 2 : 8;
+        struct mime_part *parts = arena_grow(p->arena, t->parts, t->n * sizeof *parts, room * sizeof *parts);
+        if (!parts)
+            return NO_MEMORY;
+        t->parts = parts;
+        p->room = room;
+    }
+    *index = (uint32_t)t->n++;
+    int digest = *index && t->parts[parent].kind == MIME_MULTIPART && slice_eq_nocase(t->parts[parent].subtype, SLICE("digest"));
+    t->parts[*index] = (struct mime_part){.parent = parent, .header_start = p->at, .type = digest ? SLICE("message") : SLICE("text"), .subtype = digest ? SLICE("rfc822") : SLICE("plain")};
+    if (*index)
+        t->parts[parent].n_children++;
+    return OK;
+}
+
+/* Opens a part whose head starts at p->at, and what a message part holds. */
+static struct error open_part(struct parser *p, uint32_t parent)
+{
+    for (;;) {
+        uint32_t index;
+        TRY(add_part(p, parent, &index));
+        skip_head(p);
+        struct mime_part *part = &p->tree->parts[index];
+        part->body_start = part->body_end = p->at;
+        TRY(read_fields(p, part));
+        struct slice boundary = classify(p, part);
+        p->stack[p->depth++] = (struct open_part){index, boundary, p->lines};
+        if (part->kind != MIME_MESSAGE || p->depth > MIME_DEPTH_MAX)
+            return OK;
+        parent = index;
+    }
+}
+
+/* Closes everything above stack place `keep`; bodies end at `end`. */
+static void close_above(struct parser *p, size_t keep, uint64_t end, uint64_t lines)
+{
+    while (p->depth > keep) {
+        struct open_part *o = &p->stack[--p->depth];
+        struct mime_part *part = &p->tree->parts[o->part];
+        part->body_end = end > part->body_start ? end : part->body_start;
+        part->lines = lines > o->lines_at_body ? lines - o->lines_at_body : 0;
+    }
+}
+
+/* The line end before a delimiter belongs to the delimiter (RFC 2046 5.1.1). */
+static uint64_t before_line_end(const struct parser *p, uint64_t at)
+{
+    if (at && p->text.p[at - 1] == '\n')
+        at--;
+    if (at && p->text.p[at - 1] == '\r')
+        at--;
+    return at;
+}
+
+static struct error at_delimiter(struct parser *p, int level, int last)
+{
+    close_above(p, (size_t)level + 1, before_line_end(p, p->at), p->lines ? p->lines - 1 : 0);
+    p->at = next_line(p, p->at);
+    p->lines++;
+    struct open_part *o = &p->stack[level];
+    if (last) {
+        o->boundary = slice_make(NULL, 0); /* what follows is the epilogue */
+        return OK;
+    }
+    if (p->depth > MIME_DEPTH_MAX || p->tree->n >= MIME_PARTS_MAX) {
+        o->boundary = slice_make(NULL, 0); /* the rest of this multipart stays unparsed (attacks.md MM-02) */
+        return OK;
+    }
+    return open_part(p, o->part);
+}
+
+struct error mime_parse(struct slice message, struct arena *a, struct mime_tree *out)
+{
+    struct parser p = {.text = message, .arena = a, .tree = out};
+    *out = (struct mime_tree){0};
+    TRY(open_part(&p, 0));
+    while (p.at < message.n) {
+        int last, level = match_boundary(&p, p.at, &last);
+        if (level >= 0) {
+            TRY(at_delimiter(&p, level, last));
+            continue;
+        }
+        uint64_t next = next_line(&p, p.at);
+        p.lines += message.p[next - 1] == '\n';
+        p.at = next;
+    }
+    close_above(&p, 0, message.n, p.lines);
+    return OK;
+}
+
+struct slice mime_param(const struct mime_params *params, struct slice name)
+{
+    for (size_t i = 0; i < params->n; i++)
+        if (slice_eq_nocase(params->all[i].name, name))
+            return params->all[i].value;
+    return slice_make(NULL, 0);
+}
