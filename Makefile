@@ -15,7 +15,7 @@ CC := gcc
 endif
 
 WARN   := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
-HARDEN := -fstack-protector-strong -fPIE -fno-strict-aliasing -fno-omit-frame-pointer
+HARDEN := -fstack-protector-strong -fPIE -fno-strict-aliasing -fno-omit-frame-pointer -fsigned-char
 LINK   := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 ifneq ($(WERROR),)
 WARN += -Werror

@@ -10,6 +10,7 @@
 #define KANTOR_CORE_ACCOUNT_SASL_H
 
 #include "core/account/login.h"
+#include "core/buffer.h"
 
 struct sasl_context {
     int scope;

@@ -11,7 +11,7 @@
 #include "core/store/keyword.h"
 
 struct message_index {
-    int64_t sent;            /* Date: field, seconds UTC; 0 when there is none that can be read */
+    int64_t sent;            /* Date: field as the sender's civil time (its day is the day SENTON means); 0 when there is none that can be read */
     struct slice envelope;   /* IMAP ENVELOPE as sent */
     struct slice bodystructure; /* IMAP BODYSTRUCTURE as sent, with extension data */
     struct slice structure;  /* mail/mime/index.h: the part tree with offsets, for BODY[1.2] and BODY */

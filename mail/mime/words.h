@@ -5,7 +5,7 @@
 #include "core/buffer.h"
 
 /* Appends an unfolded header value with its encoded words decoded; blanks between two of them vanish, a character that was split over two
- * words of one charset is joined. What is not an encoded word stays (8-bit is taken for UTF-8, else latin-1). Linear. */
+ * words of one charset is joined. What is not an encoded word stays (8-bit is taken for UTF-8, bad bytes become U+FFFD). Linear. */
 void words_decode(struct slice value, struct buffer *out);
 
 #endif

@@ -1,0 +1,208 @@
+/* core/account/resolve.c -- from an address to mailboxes, and whose address may be sent with */
+#include "core/account/account.h"
+#include "core/cleanup.h"
+#include "core/store/grant.h"
+
+enum { DEPTH_MAX = 10, RESULT_MAX = 10000 };
+
+#define NO_MEMORY error_make(ERROR_MEMORY, "no memory for recipients")
+
+struct resolving {
+    struct sql *db;
+    struct arena *arena;
+    struct resolved *out;
+    size_t room_accounts, room_foreign;
+    int64_t *groups; /* that were unfolded: a cycle is cut */
+    size_t n_groups;
+};
+
+static struct error grow(struct resolving *r, void **all, size_t n, size_t *room, size_t size)
+{
+    if (n < *room)
+        return OK;
+    if (n >= RESULT_MAX)
+        return error_make(ERROR_LIMIT, "the group has too many members");
+    size_t wanted = *room ? *room * 2 : 8;
+    void *grown = arena_grow(r->arena, *all, n * size, wanted * size);
+    if (!grown)
+        return NO_MEMORY;
+    *all = grown;
+    *room = wanted;
+    return OK;
+}
+
+static struct error add_account(struct resolving *r, int64_t id)
+{
+    for (size_t i = 0; i < r->out->n_accounts; i++)
+        if (r->out->accounts[i] == id)
+            return OK;
+    TRY(grow(r, (void **)&r->out->accounts, r->out->n_accounts, &r->room_accounts, sizeof(int64_t)));
+    r->out->accounts[r->out->n_accounts++] = id;
+    return OK;
+}
+
+static struct error add_foreign(struct resolving *r, struct slice address)
+{
+    for (size_t i = 0; i < r->out->n_foreign; i++)
+        if (slice_eq(r->out->foreign[i], address))
+            return OK;
+    TRY(grow(r, (void **)&r->out->foreign, r->out->n_foreign, &r->room_foreign, sizeof(struct slice)));
+    r->out->foreign[r->out->n_foreign++] = address;
+    return OK;
+}
+
+static struct error kind_of(struct sql *db, int64_t id, int64_t *kind, int64_t *state)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT kind, state FROM account WHERE id = $1");
+    sql_bind_int(st, 1, id);
+    *kind = 0;
+    *state = ACCOUNT_DELETED;
+    if (sql_row(st)) {
+        *kind = sql_int(st, 0);
+        *state = sql_int(st, 1);
+    }
+    return sql_result(st);
+}
+
+/* Groups are unfolded level by level: one list is read while the next is gathered. */
+static struct error unfold(struct resolving *r, int64_t first)
+{
+    int64_t *level = arena_alloc(r->arena, sizeof *level);
+    size_t n = 1;
+    if (!level)
+        return NO_MEMORY;
+    level[0] = first;
+    for (int depth = 0; n && depth <= DEPTH_MAX; depth++) {
+        int64_t *next = NULL;
+        size_t n_next = 0, room = 0;
+        for (size_t i = 0; i < n; i++) {
+            int64_t kind, state;
+            TRY(kind_of(r->db, level[i], &kind, &state));
+            if (state != ACCOUNT_ACTIVE)
+                continue;
+            if (kind != ACCOUNT_GROUP) {
+                TRY(add_account(r, level[i]));
+                continue;
+            }
+            struct member_row *members;
+            size_t n_members, seen = 0;
+            while (seen < r->n_groups && r->groups[seen] != level[i])
+                seen++;
+            if (seen < r->n_groups || r->n_groups >= 1000)
+                continue;
+            r->groups[r->n_groups++] = level[i];
+            TRY(member_list(r->db, level[i], r->arena, &members, &n_members));
+            for (size_t m = 0; m < n_members; m++) {
+                if (!members[m].member) {
+                    TRY(add_foreign(r, members[m].foreign));
+                    continue;
+                }
+                TRY(grow(r, (void **)&next, n_next, &room, sizeof *next));
+                next[n_next++] = members[m].member;
+            }
+        }
+        level = next;
+        n = n_next;
+    }
+    return OK;
+}
+
+/* Rows of one local part; *found how many. */
+static struct error look_up(struct resolving *r, int64_t domain, struct slice local, int *found)
+{
+    int64_t accounts[64];
+    int n = 0;
+    *found = 0;
+    {
+        SCOPED(sql_done) struct sql_stmt *st = sql_use(r->db, "SELECT account, kind, target FROM address WHERE domain = $1 AND local = $2");
+        sql_bind_int(st, 1, domain);
+        sql_bind_text(st, 2, local);
+        while (sql_row(st)) {
+            ++*found;
+            if (sql_int(st, 1) == ADDRESS_FORWARD)
+                TRY(add_foreign(r, arena_copy(r->arena, sql_text(st, 2))));
+            else if (n < 64)
+                accounts[n++] = sql_int(st, 0);
+        }
+        TRY(sql_result(st));
+    }
+    for (int i = 0; i < n; i++) {
+        int64_t kind, state;
+        TRY(kind_of(r->db, accounts[i], &kind, &state));
+        if (state == ACCOUNT_SUSPENDED)
+            return error_make(ERROR_DENIED, "the account is suspended");
+        TRY(unfold(r, accounts[i]));
+    }
+    return OK;
+}
+
+static struct error find_domain(struct sql *db, const struct address *address, struct arena *a, struct domain *domain)
+{
+    if (address->domain.n)
+        return domain_find(db, address->domain, a, domain);
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT id, state FROM domain ORDER BY id LIMIT 1"); /* <postmaster> (RFC 5321 4.5.1) */
+    if (!sql_row(st))
+        return error_make(ERROR_NOT_FOUND, "no domain is served here");
+    *domain = (struct domain){.id = sql_int(st, 0), .state = (enum domain_state)sql_int(st, 1)};
+    return OK;
+}
+
+struct error address_resolve(struct sql *db, const struct address *address, struct arena *a, struct resolved *out)
+{
+    struct resolving r = {.db = db, .arena = a, .out = out};
+    struct domain domain;
+    int found;
+    *out = (struct resolved){.detail = SLICE("")};
+    r.groups = arena_alloc(a, 1000 * sizeof *r.groups);
+    if (!r.groups)
+        return NO_MEMORY;
+    struct error e = find_domain(db, address, a, &domain);
+    if (e.code == ERROR_NOT_FOUND)
+        return error_make(ERROR_UNSUPPORTED, "the domain is not served here");
+    TRY(e);
+    if (domain.state != DOMAIN_ACTIVE)
+        return error_make(ERROR_DENIED, "the domain is suspended");
+    TRY(look_up(&r, domain.id, address->local, &found));
+    size_t plus = slice_find(address->local, '+');
+    if (!found && plus && plus < address->local.n) {
+        out->detail = slice_after(address->local, plus + 1);
+        TRY(look_up(&r, domain.id, slice_first(address->local, plus), &found));
+    }
+    if (!found)
+        TRY(look_up(&r, domain.id, SLICE("*"), &found));
+    if (!found && slice_eq(address->local, SLICE("postmaster"))) {
+        /* RFC 5321 4.5.1: it must exist; the first account of the domain answers until an admin names another */
+        SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT id FROM account WHERE kind = 1 AND state = 0 ORDER BY domain <> $1, id LIMIT 1");
+        sql_bind_int(st, 1, domain.id);
+        if (sql_row(st)) {
+            found = 1;
+            TRY(add_account(&r, sql_int(st, 0)));
+        }
+    }
+    return found ? OK : error_make(ERROR_NOT_FOUND, "no such user here");
+}
+
+static struct error owns(struct sql *db, int64_t account, struct slice domain, struct slice local)
+{
+    int64_t owner = 0;
+    {
+        SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT x.account FROM domain d JOIN address x ON x.domain = d.id WHERE d.name = $1 AND x.local = $2 AND x.kind < 2");
+        sql_bind_text(st, 1, domain);
+        sql_bind_text(st, 2, local);
+        owner = sql_row(st) ? sql_int(st, 0) : 0;
+        TRY(sql_result(st));
+    }
+    int rights = 0;
+    if (owner && owner != account)
+        TRY(grant_account_rights(db, owner, account, &rights));
+    return owner && (owner == account || rights & RIGHT_SEND_AS) ? OK : error_make(ERROR_DENIED, "you may not send with this address");
+}
+
+struct error address_owned(struct sql *db, int64_t account, const struct address *address)
+{
+    struct error e = owns(db, account, address->domain, address->local);
+    size_t plus = slice_find(address->local, '+');
+    if (e.code != ERROR_DENIED || plus == 0 || plus >= address->local.n)
+        return e;
+    return owns(db, account, address->domain, slice_first(address->local, plus));
+}
