@@ -34,9 +34,16 @@ int64_t login_delay_ms(struct login_service *s, struct slice name, struct slice 
 void login_forget(struct login_service *s, int64_t account);
 
 /* --- credentials (writing: in a change; hashes are made before, on a worker) */
+
+/* SCRAM verifier: StoredKey and ServerKey (RFC 5802 3). The salt is derived from the account's name and the server's secret, the same for all
+ * passwords of an account, so one exchange can be checked against each of them (docs/decisions/0010-scram.md). */
+enum { SCRAM_ROUNDS = 100000, SCRAM_KEYS = 64 };
+
 /* crypt(3) with yescrypt into the arena; NULL when memory is out. */
 char *password_hash(struct slice password, struct arena *a);
-struct error password_set(struct sql *db, int64_t account, struct slice hash); /* any crypt(3) form: imports keep theirs */
+struct error scram_verifier(struct login_service *s, struct slice name, struct slice password, unsigned char keys[SCRAM_KEYS]);
+/* Replaces the main password; any crypt(3) form: imports keep theirs. `keys` NULL: no SCRAM for it (the default: a verifier is weaker than a yescrypt hash). */
+struct error password_set(struct sql *db, int64_t account, struct slice hash, const unsigned char keys[SCRAM_KEYS]);
 
 struct app_password {
     int64_t id;
@@ -44,15 +51,28 @@ struct app_password {
     int scope;
     int64_t created, used; /* used 0: never */
 };
-/* Makes 128 random bits as text in groups of four (shown once, in the arena), and its rows: lookup digest and SCRAM-SHA-256 verifier. */
 struct app_password_new {
-    char text[48];
-    unsigned char lookup[32];
-    char verifier[256]; /* RFC 5803 form, 4,096 rounds are enough for 128 random bits */
+    char text[48]; /* 128 random bits in groups of four, shown once */
+    unsigned char lookup[32], keys[SCRAM_KEYS];
 };
-struct error app_password_make(struct app_password_new *out); /* worker */
+struct error app_password_make(struct login_service *s, struct slice account_name, struct app_password_new *out); /* worker: 100,000 rounds */
 struct error app_password_add(struct sql *db, int64_t account, const struct app_password_new *made, struct slice name, int scope, int64_t *id);
 struct error app_password_list(struct sql *db, int64_t account, struct arena *a, struct app_password **all, size_t *n);
 struct error app_password_remove(struct sql *db, int64_t account, int64_t id);
+
+/* Writes the times of last use that were gathered since the last call. Worker, by a timer. */
+void login_flush_used(struct login_service *s);
+
+/* --- for sasl.c */
+/* The salt SCRAM shows for a name, known or not. */
+void login_salt(struct login_service *s, struct slice name, unsigned char salt[16]);
+/* The verifiers that may answer for a name and scope (at most 64); n 0 also for an unknown name. */
+struct scram_keys {
+    int64_t account, credential;
+    unsigned char keys[SCRAM_KEYS];
+};
+struct error login_verifiers(struct login_service *s, struct slice name, int scope, struct arena *a, struct scram_keys **all, size_t *n, struct slice *canonical);
+/* Counts, logs and remembers how an exchange ended. */
+void login_ended(struct login_service *s, struct slice name, struct slice peer, const struct login *login);
 
 #endif

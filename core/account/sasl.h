@@ -36,5 +36,7 @@ int sasl_client_first(const struct sasl *x);
  * ERROR_AUTH (also malformed: same answer), ERROR_INVALID only for a cancelled exchange ("*"), ERROR_BUSY. Thread: worker (PLAIN and LOGIN hash). */
 struct error sasl_step(struct sasl *x, struct slice input, struct slice *challenge, enum sasl_state *state);
 const struct login *sasl_result(const struct sasl *x);
+/* The name that was tried, for the delay of a failure; empty when none was given yet. */
+struct slice sasl_name(const struct sasl *x);
 
 #endif
