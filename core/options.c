@@ -1,0 +1,213 @@
+/* core/options.c -- one table read three ways: file, sample, manual */
+#include "core/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { FILE_MAX_BYTES = 1024 * 1024 };
+
+enum type { TEXT, PATH, LIST, CHOICE, NUMBER, SIZE, TIME };
+
+static const struct option {
+    const char *name;
+    enum type type;
+    const char *standard;
+    int64_t lo, hi;
+    const char *choices, *help;
+    size_t offset;
+} options[] = {
+#define OPTION_ROW(field, name_, type_, standard_, lo_, hi_, choices_, help_) {name_, type_, standard_, lo_, hi_, choices_, help_, offsetof(struct config, field)},
+    OPTIONS(OPTION_ROW)
+#undef OPTION_ROW
+};
+
+enum { N_OPTIONS = sizeof options / sizeof options[0] };
+
+/* "10m", "50M", "200": a number with a unit of its type. */
+static bool read_number(const struct option *o, struct slice s, int64_t *out)
+{
+    static const struct {
+        enum type type;
+        char unit[3];
+        int64_t factor;
+    } units[] = {{SIZE, "K", 1024}, {SIZE, "M", 1024 * 1024}, {SIZE, "G", 1024 * 1024 * 1024}, {TIME, "ms", 1}, {TIME, "s", 1000}, {TIME, "m", 60000}, {TIME, "h", 3600000}, {TIME, "d", 86400000}};
+    size_t digits = 0;
+    uint64_t v;
+    int64_t factor = o->type == TIME ? 0 : 1;
+    while (digits < s.n && ascii_is_digit(s.p[digits]))
+        digits++;
+    struct slice unit = slice_after(s, digits);
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (units[i].type == o->type && slice_eq(unit, slice_of(units[i].unit)))
+            factor = units[i].factor;
+    if (unit.n == 0 && o->type == TIME && slice_eq(s, SLICE("0")))
+        factor = 1;
+    if (!slice_number(slice_first(s, digits), INT64_MAX, &v) || (unit.n && factor == 1 && !slice_eq(unit, SLICE("ms"))) || factor == 0)
+        return false;
+    return !__builtin_mul_overflow((int64_t)v, factor, out) && *out >= o->lo && *out <= o->hi;
+}
+
+static int choice_of(const struct option *o, struct slice s)
+{
+    struct slice rest = slice_of(o->choices);
+    for (int i = 0; rest.n; i++) {
+        struct slice one = slice_first(rest, slice_find(rest, '|'));
+        if (slice_eq(one, s))
+            return i;
+        rest = slice_after(rest, one.n + 1);
+    }
+    return -1;
+}
+
+/* False: the value is not legal. */
+static bool set(const struct option *o, struct slice value, const char *folder, struct arena *a, struct config *c)
+{
+    char *at = (char *)c + o->offset;
+    int choice;
+    switch (o->type) {
+    case TEXT:
+    case LIST:
+        *(const char **)(void *)at = arena_string(a, value);
+        return *(const char **)(void *)at != NULL;
+    case PATH:
+        *(const char **)(void *)at = value.n && value.p[0] != '/' && folder ? arena_printf(a, "%s/%.*s", folder, SLICE_ARG(value)) : arena_string(a, value);
+        return *(const char **)(void *)at != NULL;
+    case CHOICE:
+        choice = choice_of(o, value);
+        *(int *)(void *)at = choice;
+        return choice >= 0;
+    default:
+        return read_number(o, value, (int64_t *)(void *)at);
+    }
+}
+
+struct error config_defaults(struct arena *a, struct config *out)
+{
+    *out = (struct config){0};
+    for (size_t i = 0; i < N_OPTIONS; i++)
+        if (!set(&options[i], slice_of(options[i].standard), NULL, a, out))
+            return error_make(ERROR_INVALID, arena_printf(a, "the default of %s is not legal", options[i].name));
+    return OK;
+}
+
+static const char *wanted(const struct option *o, struct arena *a)
+{
+    switch (o->type) {
+    case CHOICE:
+        return arena_printf(a, "one of %s", o->choices);
+    case NUMBER:
+        return arena_printf(a, "a number from %lld to %lld", (long long)o->lo, (long long)o->hi);
+    case SIZE:
+        return arena_printf(a, "a size from %lld to %lld bytes, like 50M", (long long)o->lo, (long long)o->hi);
+    case TIME:
+        return arena_printf(a, "a time from %lld to %lld seconds, like 30s, 10m, 2h or 1d", (long long)o->lo / 1000, (long long)o->hi / 1000);
+    default:
+        return "text";
+    }
+}
+
+/* The option whose name is nearest: what a person probably meant. */
+static const char *nearest(struct slice name)
+{
+    const char *best = options[0].name;
+    size_t most = 0;
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        struct slice other = slice_of(options[i].name);
+        size_t common = 0;
+        for (size_t k = 0; k < name.n; k++)
+            common += memchr(other.p, name.p[k], other.n) != NULL && k < other.n && (other.p[k] == name.p[k] || slice_ends(other, slice_after(name, k)));
+        if (common > most) {
+            most = common;
+            best = options[i].name;
+        }
+    }
+    return best;
+}
+
+static const char *read_line(struct slice line, int number, const char *path, const char *folder, int *seen, struct arena *a, struct config *out)
+{
+    line = slice_trim(line);
+    if (line.n == 0 || line.p[0] == '#')
+        return "";
+    size_t equal = slice_find(line, '=');
+    struct slice name = slice_trim(slice_first(line, equal)), value = slice_trim(slice_after(line, equal + 1));
+    if (equal == line.n)
+        return arena_printf(a, "%s:%d: there is no '='; write `name = value`, or put a # before a comment\n", path, number);
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        if (!slice_eq(name, slice_of(options[i].name)))
+            continue;
+        if (seen[i]++)
+            return arena_printf(a, "%s:%d: %s stands in the file twice; remove one of the lines\n", path, number, options[i].name);
+        if (!set(&options[i], value, folder, a, out))
+            return arena_printf(a, "%s:%d: %s cannot be \"%.*s\"; write %s\n", path, number, options[i].name, SLICE_ARG(slice_first(value, 200)), wanted(&options[i], a));
+        return "";
+    }
+    return arena_printf(a, "%s:%d: there is no option \"%.*s\"; did you mean %s? `kantord --print-sample` shows all\n", path, number, SLICE_ARG(slice_first(name, 100)), nearest(name));
+}
+
+static struct error read_file(const char *path, struct arena *a, struct slice *out)
+{
+    FILE *f = fopen(path, "re");
+    struct buffer b = {0};
+    if (!f)
+        return error_make(ERROR_IO, arena_printf(a, "%s: cannot be read (%m); `kantord --print-sample` writes one to begin with\n", path));
+    while (buffer_length(&b) < FILE_MAX_BYTES) {
+        char *to = buffer_room(&b, 4096);
+        size_t n = to ? fread(to, 1, 4096, f) : 0;
+        if (n == 0)
+            break;
+        buffer_added(&b, n);
+    }
+    (void)fclose(f);
+    *out = arena_copy(a, buffer_slice(&b));
+    buffer_free(&b);
+    return out->p ? OK : error_make(ERROR_MEMORY, "no memory for the configuration");
+}
+
+struct error config_read(const char *path, struct arena *a, struct config *out)
+{
+    struct slice text;
+    int seen[N_OPTIONS] = {0}, number = 0;
+    const char *wrong = "";
+    TRY(config_defaults(a, out));
+    TRY(read_file(path, a, &text));
+    const char *slash = strrchr(path, '/');
+    const char *folder = slash ? arena_string(a, slice_make(path, (size_t)(slash - path))) : ".";
+    if (slice_starts(text, SLICE("\xEF\xBB\xBF")))
+        text = slice_after(text, 3);
+    while (text.n) {
+        struct slice line = slice_first(text, slice_find(text, '\n'));
+        text = slice_after(text, line.n + 1);
+        wrong = arena_printf(a, "%s%s", wrong, read_line(line, ++number, path, folder, seen, a, out));
+        if (!wrong)
+            return error_make(ERROR_MEMORY, "no memory for the configuration");
+    }
+    return wrong[0] ? error_make(ERROR_INVALID, wrong) : config_check(out, a);
+}
+
+struct error config_check(const struct config *c, struct arena *a)
+{
+    if (c->workers < c->readers)
+        return error_make(ERROR_INVALID, arena_printf(a, "threads.readers (%lld) is larger than threads.workers (%lld); more readers than workers are never used\n", (long long)c->readers, (long long)c->workers));
+    if (c->idle_imap < 30 * 60000 && c->port_base == 0)
+        return error_make(ERROR_INVALID, "timeout.imap is below 30 minutes, which RFC 9051 5.4 forbids; write 30m or more\n");
+    return OK;
+}
+
+void config_write_sample(struct buffer *out)
+{
+    buffer_add(out, SLICE("# kantor.conf: what kantord needs to start. Every option is shown with its default;\n# remove the # before a line to change it. People, domains and mail rules are not here:\n"
+                          "# `kantorctl --help` shows how they are kept.\n"));
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        buffer_printf(out, "\n# %s\n", options[i].help);
+        if (options[i].choices[0])
+            buffer_printf(out, "# One of: %s\n", options[i].choices);
+        buffer_printf(out, "#%s = %s\n", options[i].name, options[i].standard);
+    }
+}
+
+void config_write_man(struct buffer *out)
+{
+    for (size_t i = 0; i < N_OPTIONS; i++)
+        buffer_printf(out, ".TP\n.B %s\n%s Default: %s%s%s\n", options[i].name, options[i].help, options[i].standard[0] ? options[i].standard : "empty", options[i].choices[0] ? ". One of: " : "", options[i].choices);
+}

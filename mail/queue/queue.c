@@ -1,0 +1,114 @@
+/* mail/queue/queue.c -- rows of queue and rcpt */
+#include "mail/queue/queue.h"
+
+#include "core/cleanup.h"
+
+#define NO_MEMORY error_make(ERROR_MEMORY, "no memory for the queue")
+
+static struct error enter_rcpt(struct sql *db, int64_t id, size_t n, const struct queue_rcpt *r)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "INSERT INTO rcpt (queue, n, dest, address, state, due, tries, notify, orcpt) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8)");
+    sql_bind_int(st, 1, id);
+    sql_bind_int(st, 2, (int64_t)n);
+    sql_bind_text(st, 3, r->dest);
+    sql_bind_text(st, 4, r->address);
+    sql_bind_int(st, 5, r->state);
+    sql_bind_int(st, 6, r->due);
+    sql_bind_int(st, 7, r->notify);
+    sql_bind_text(st, 8, r->orcpt);
+    return sql_run(st);
+}
+
+struct error queue_enter(struct sql *db, const struct queue_entry *e, int64_t *id)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "INSERT INTO queue (blob, account, sender, envid, flags, created, expires, waiting, data) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
+    sql_bind_int(st, 1, e->blob);
+    sql_bind_int(st, 2, e->account);
+    sql_bind_text(st, 3, e->sender);
+    sql_bind_text(st, 4, e->envid);
+    sql_bind_int(st, 5, e->flags);
+    sql_bind_int(st, 6, e->created);
+    sql_bind_int(st, 7, e->expires);
+    sql_bind_int(st, 8, (int64_t)e->n_rcpts);
+    sql_bind_text(st, 9, e->job);
+    TRY(sql_run(st));
+    *id = sql_inserted(db);
+    for (size_t i = 0; i < e->n_rcpts; i++)
+        TRY(enter_rcpt(db, *id, i, &e->rcpts[i]));
+    return OK;
+}
+
+static struct slice text_of(struct sql_stmt *st, int column, struct arena *a)
+{
+    return sql_is_null(st, column) ? slice_make(NULL, 0) : arena_copy(a, sql_text(st, column));
+}
+
+static struct error read_rcpts(struct sql *db, struct queue_entry *e, struct arena *a)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT address, dest, orcpt, notify, state, due, tries, reply FROM rcpt WHERE queue = $1 ORDER BY n");
+    sql_bind_int(st, 1, e->id);
+    size_t room = 0;
+    while (sql_row(st)) {
+        if (e->n_rcpts == room) {
+            size_t wanted = room ? room * 2 : 4;
+            e->rcpts = arena_grow(a, e->rcpts, room * sizeof *e->rcpts, wanted * sizeof *e->rcpts);
+            room = wanted;
+            if (!e->rcpts)
+                return NO_MEMORY;
+        }
+        e->rcpts[e->n_rcpts++] = (struct queue_rcpt){text_of(st, 0, a), text_of(st, 1, a), text_of(st, 2, a), (int)sql_int(st, 3), (enum queue_state)sql_int(st, 4), sql_int(st, 5), sql_int(st, 6), text_of(st, 7, a)};
+    }
+    return sql_result(st);
+}
+
+static void entry_from(struct sql_stmt *st, struct arena *a, struct queue_entry *e)
+{
+    *e = (struct queue_entry){.id = sql_int(st, 0), .blob = sql_int(st, 1), .account = sql_int(st, 2), .sender = text_of(st, 3, a), .envid = text_of(st, 4, a), .flags = (int)sql_int(st, 5), .created = sql_int(st, 6),
+                              .expires = sql_int(st, 7), .job = text_of(st, 8, a), .size = sql_int(st, 9)};
+}
+
+#define SELECT_ENTRY "SELECT q.id, q.blob, q.account, q.sender, q.envid, q.flags, q.created, q.expires, q.data, b.size FROM queue q JOIN blob b ON b.id = q.blob "
+
+struct error queue_list(struct sql *db, struct arena *a, struct queue_entry **all, size_t *n)
+{
+    size_t room = 0;
+    *all = NULL;
+    *n = 0;
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, SELECT_ENTRY "ORDER BY q.id LIMIT 10000");
+    while (sql_row(st)) {
+        if (*n == room) {
+            size_t wanted = room ? room * 2 : 16;
+            *all = arena_grow(a, *all, room * sizeof **all, wanted * sizeof **all);
+            room = wanted;
+            if (!*all)
+                return NO_MEMORY;
+        }
+        entry_from(st, a, &(*all)[*n]);
+        TRY(read_rcpts(db, &(*all)[(*n)++], a));
+    }
+    return sql_result(st);
+}
+
+struct error queue_get(struct sql *db, int64_t id, struct arena *a, struct queue_entry *out)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, SELECT_ENTRY "WHERE q.id = $1");
+    sql_bind_int(st, 1, id);
+    if (!sql_row(st)) {
+        TRY(sql_result(st));
+        return error_make(ERROR_NOT_FOUND, "no such message in the queue");
+    }
+    entry_from(st, a, out);
+    return read_rcpts(db, out, a);
+}
+
+struct error queue_delete(struct sql *db, int64_t id)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "DELETE FROM queue WHERE id = $1");
+    sql_bind_int(st, 1, id);
+    TRY(sql_run(st));
+    if (!sql_changed(db))
+        return error_make(ERROR_NOT_FOUND, "no such message in the queue");
+    SCOPED(sql_done) struct sql_stmt *rcpts = sql_use(db, "DELETE FROM rcpt WHERE queue = $1");
+    sql_bind_int(rcpts, 1, id);
+    return sql_run(rcpts);
+}

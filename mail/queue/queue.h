@@ -1,0 +1,38 @@
+/* mail/queue/queue.h -- mail that leaves for other servers, durable with its envelope
+ *
+ * A message stands here from the moment it was accepted until every recipient is delivered, failed or deleted. Sending is a later issue's; the
+ * states exist now. A row of `queue` names the blob, so the message's bytes cannot go while it waits.
+ */
+#ifndef KANTOR_MAIL_QUEUE_QUEUE_H
+#define KANTOR_MAIL_QUEUE_QUEUE_H
+
+#include "core/store/store.h"
+
+enum queue_state { QUEUE_WAITING, QUEUE_HELD, QUEUE_DELIVERED, QUEUE_FAILED };
+
+struct queue_rcpt {
+    struct slice address, dest; /* dest: the domain */
+    struct slice orcpt;         /* xtext as given, or p NULL */
+    int notify;
+    enum queue_state state;
+    int64_t due, tries;
+    struct slice reply; /* the last word of the other side */
+};
+
+struct queue_entry {
+    int64_t id, blob, account;
+    struct slice sender, envid, job;
+    int flags; /* DELIVERY_* */
+    int64_t created, expires, size;
+    struct queue_rcpt *rcpts;
+    size_t n_rcpts;
+};
+
+/* In a change: takes sender … n_rcpts of the entry, gives its id. */
+struct error queue_enter(struct sql *db, const struct queue_entry *entry, int64_t *id);
+struct error queue_list(struct sql *db, struct arena *a, struct queue_entry **all, size_t *n); /* newest last, recipients included */
+struct error queue_get(struct sql *db, int64_t id, struct arena *a, struct queue_entry *out);
+/* In a change: forgets the message. ERROR_NOT_FOUND. */
+struct error queue_delete(struct sql *db, int64_t id);
+
+#endif
