@@ -1,0 +1,84 @@
+/* mail/smtp/internal.h -- one SMTP session; owned by whoever drives its connection */
+#ifndef KANTOR_MAIL_SMTP_INTERNAL_H
+#define KANTOR_MAIL_SMTP_INTERNAL_H
+
+#include "core/account/sasl.h"
+#include "core/net/service.h"
+#include "core/options.h"
+#include "core/server.h"
+#include "mail/delivery/deliver.h"
+#include "mail/smtp/path.h"
+#include "mail/smtp/smtp.h"
+
+enum { LINE_MAX_BYTES = 2048, AUTH_LINE_MAX = 12288, BAD_COMMANDS_MAX = 20, UNKNOWN_RCPTS_MAX = 20, HEAD_MAX = 256 * 1024, TINY_CHUNKS_MAX = 10000, TINY_CHUNK = 1024 };
+
+enum smtp_mode { MODE_COMMAND, MODE_AUTH, MODE_DATA, MODE_BDAT };
+enum body_type { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
+
+/* Where the reader of DATA stands (RFC 5321 4.5.2): only CR LF . CR LF ends. */
+enum data_state { DATA_LINE_START, DATA_TEXT, DATA_CR, DATA_DOT, DATA_DOT_CR, DATA_LF_START, DATA_LF_DOT };
+
+/* What is wrong with a message: it is read to its end, then refused. */
+enum { WRONG_SIZE = 1, WRONG_NUL = 2, WRONG_LINES = 4, WRONG_HEAD = 8 };
+
+struct smtp_session {
+    struct server *server;
+    enum smtp_kind kind;
+    enum smtp_mode mode;
+    int bad_commands, unknown_rcpts, tiny_chunks;
+    char helo[256];
+    int greeted, esmtp;
+
+    int64_t account; /* logged in */
+    char login[256];
+    struct arena sasl_arena;
+    struct sasl *sasl;
+    int sasl_last; /* the last challenge was sent: only the empty answer is missing */
+
+    /* the transaction; its memory is `arena` */
+    struct arena arena;
+    int has_sender, bdat_started;
+    struct slice sender;      /* canonical text, "" for <> */
+    enum body_type body;
+    int flags;                /* DELIVERY_* */
+    struct slice envid;
+    struct delivery_rcpt *rcpts;
+    size_t n_rcpts, room_rcpts;
+    char job[24];
+
+    /* the message that is coming in */
+    struct message message;
+    int receiving;
+    enum data_state data;
+    uint64_t chunk_left;
+    int head_code; /* of WRONG_HEAD */
+    const char *head_enhanced, *head_text;
+    int chunk_last, wrong, discard; /* discard: the chunk is swallowed; a reply of an error was or will be given */
+    struct buffer head;       /* until its empty line */
+    int head_done;
+    int64_t received;         /* content bytes so far */
+};
+
+/* reply.c */
+void smtp_reply(struct connection *c, int code, const char *enhanced, const char *text);
+void smtp_reply_error(struct connection *c, struct error e);
+/* commands.c */
+void smtp_transaction_reset(struct smtp_session *s);
+enum run smtp_bad(struct connection *c, int code, const char *enhanced, const char *text);
+/* envelope.c */
+enum run smtp_mail(struct connection *c, struct slice args);
+enum run smtp_rcpt(struct connection *c, struct slice args);
+/* auth.c */
+enum run smtp_auth(struct connection *c, struct slice args);
+enum run smtp_auth_line(struct connection *c, struct slice line);
+int smtp_auth_allowed(const struct connection *c);
+struct sasl_context smtp_sasl_context(struct connection *c, struct arena *a);
+/* data.c */
+enum run smtp_data(struct connection *c, struct slice args);
+enum run smtp_bdat(struct connection *c, struct slice args);
+enum run smtp_data_more(struct connection *c);
+enum run smtp_bdat_more(struct connection *c);
+/* trace.c */
+struct error trace_head(struct connection *c, struct smtp_session *s);
+
+#endif
