@@ -136,15 +136,19 @@ void message_scan_end(struct message_scan *scan)
     sql_done(&scan->st);
 }
 
+struct error message_derive(struct sql *db, int64_t blob, struct arena *a, struct message_index *out)
+{
+    struct slice bytes;
+    TRY(blob_read(db, blob, 0, INT64_MAX, a, &bytes));
+    return derive(bytes, a, out);
+}
+
 struct error message_index_rebuild(struct sql *db, int64_t blob)
 {
     struct arena a;
-    struct slice bytes;
     struct message_index x;
     arena_init(&a, 512 * 1024 * 1024);
-    struct error e = blob_read(db, blob, 0, INT64_MAX, &a, &bytes);
-    if (e.code == ERROR_NONE)
-        e = derive(bytes, &a, &x);
+    struct error e = message_derive(db, blob, &a, &x);
     if (e.code == ERROR_NONE)
         e = insert(db, blob, &x);
     arena_free(&a);

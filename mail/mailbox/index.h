@@ -44,6 +44,9 @@ bool message_next(struct message_scan *scan, struct item *item, struct message_i
 struct error message_scan_result(struct message_scan *scan);
 void message_scan_end(struct message_scan *scan);
 
+/* What the row of a blob would hold, from its bytes: for a message that is not indexed yet. Texts in the arena. */
+struct error message_derive(struct sql *db, int64_t blob, struct arena *a, struct message_index *out);
+
 /* Makes the row of a blob anew from its bytes (in a change). */
 struct error message_index_rebuild(struct sql *db, int64_t blob);
 

@@ -1,0 +1,43 @@
+/* core/kantord/internal.h -- the process: what main.c and its neighbours share */
+#ifndef KANTOR_CORE_KANTORD_INTERNAL_H
+#define KANTOR_CORE_KANTORD_INTERNAL_H
+
+#include "core/account/login.h"
+#include "core/net/service.h"
+#include "core/options.h"
+#include "core/server.h"
+#include "core/store/store.h"
+
+struct control;
+
+/* Everything that lives as long as the process; main.c makes it, nobody changes it while threads run but reload(). */
+struct kantord {
+    struct arena arena; /* configuration and texts */
+    struct config config;
+    const char *config_path;
+    struct server server;
+    struct control *control;
+    int demo;
+};
+
+/* services.c: binds every service that the configuration names; the error's text is a sentence. */
+struct error services_listen(struct kantord *k);
+/* Writes one line for each bound service. */
+void services_print(const struct kantord *k);
+
+/* certificate.c: the pairs of tls.certificates, or a self-signed one in data_dir, made when absent. */
+struct error certificate_files_of(const struct config *c, const char *hostname, struct arena *a, struct certificate_files **files, size_t *n);
+
+/* demo.c: writes DIR/kantor.conf when absent; fills an empty store with the demo organisation. */
+struct error demo_write_config(const char *dir, int port_base, struct arena *a, const char **path);
+struct error demo_fill(struct kantord *k);
+void demo_print(const struct kantord *k);
+
+/* admin_http.c */
+extern const struct protocol admin_http_protocol;
+
+/* control.c: the Unix socket of kantorctl. */
+struct error control_start(struct kantord *k);
+void control_stop(struct kantord *k);
+
+#endif

@@ -1,0 +1,125 @@
+/* core/kantord/services.c -- the table of services: adding a protocol adds a row */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/kantord/internal.h"
+#include "core/log.h"
+#include "mail/imap/imap.h"
+#include "mail/pop3/pop3.h"
+#include "mail/smtp/smtp.h"
+
+enum addresses { ADDRESSES_ALL, ADDRESSES_LMTP, ADDRESSES_ADMIN };
+enum idle { IDLE_SMTP, IDLE_IMAP, IDLE_POP3, IDLE_ADMIN };
+
+/*    name           port  TLS           protocol              kind            addresses        idle */
+static const struct row {
+    const char *name;
+    int port;
+    enum tls_mode tls;
+    const struct protocol *protocol;
+    int kind;
+    enum addresses addresses;
+    enum idle idle;
+} rows[] = {
+    {"smtp",        25,   TLS_STARTTLS, &smtp_protocol,       SMTP_MX,         ADDRESSES_ALL,   IDLE_SMTP},
+    {"submission",  587,  TLS_STARTTLS, &smtp_protocol,       SMTP_SUBMISSION, ADDRESSES_ALL,   IDLE_SMTP},
+    {"submissions", 465,  TLS_IMPLICIT, &smtp_protocol,       SMTP_SUBMISSION, ADDRESSES_ALL,   IDLE_SMTP},
+    {"lmtp",        24,   TLS_STARTTLS, &smtp_protocol,       SMTP_LMTP,       ADDRESSES_LMTP,  IDLE_SMTP},
+    {"imap",        143,  TLS_STARTTLS, &imap_protocol,       0,               ADDRESSES_ALL,   IDLE_IMAP},
+    {"imaps",       993,  TLS_IMPLICIT, &imap_protocol,       0,               ADDRESSES_ALL,   IDLE_IMAP},
+    {"pop3",        110,  TLS_STARTTLS, &pop3_protocol,       0,               ADDRESSES_ALL,   IDLE_POP3},
+    {"pop3s",       995,  TLS_IMPLICIT, &pop3_protocol,       0,               ADDRESSES_ALL,   IDLE_POP3},
+    {"admin",       9090, TLS_NONE,     &admin_http_protocol, 0,               ADDRESSES_ADMIN, IDLE_ADMIN},
+};
+
+enum { N_ROWS = sizeof rows / sizeof rows[0] };
+
+static struct service services[N_ROWS]; /* the rows with what the configuration adds */
+
+/* The words of a comma-separated list, one a call. */
+static bool next_word(struct slice *list, struct slice *word)
+{
+    while (list->n) {
+        *word = slice_first(*list, slice_find(*list, ','));
+        *list = slice_after(*list, word->n + 1);
+        *word = slice_trim(*word);
+        if (word->n)
+            return true;
+    }
+    return false;
+}
+
+static bool is_listed(const char *list, const char *name)
+{
+    struct slice rest = slice_of(list), word;
+    while (next_word(&rest, &word))
+        if (slice_eq(word, slice_of(name)))
+            return true;
+    return false;
+}
+
+/* A socket that systemd bound for this service (sd_listen_fds(3): LISTEN_FDS from descriptor 3, names in LISTEN_FDNAMES); -1: none. */
+static int inherited(const char *name, int nth)
+{
+    const char *count = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID"), *names = getenv("LISTEN_FDNAMES");
+    uint64_t n, owner;
+    if (!count || !pid || !names || !slice_number(slice_of(count), 64, &n) || !slice_number(slice_of(pid), INT32_MAX, &owner) || (int64_t)owner != getpid())
+        return -1;
+    struct slice rest = slice_of(names);
+    for (int fd = 3; fd < 3 + (int)n; fd++) {
+        struct slice one = slice_first(rest, slice_find(rest, ':'));
+        rest = slice_after(rest, one.n + 1);
+        if (slice_eq(one, slice_of(name)) && nth-- == 0)
+            return fd;
+    }
+    return -1;
+}
+
+static const char *addresses_of(const struct config *c, enum addresses which)
+{
+    return which == ADDRESSES_LMTP ? c->lmtp_listen : which == ADDRESSES_ADMIN ? c->admin_listen : c->listen;
+}
+
+static int64_t idle_of(const struct config *c, enum idle which)
+{
+    return which == IDLE_SMTP ? c->idle_smtp : which == IDLE_IMAP ? c->idle_imap : which == IDLE_POP3 ? c->idle_pop3 : 30000;
+}
+
+static struct error listen_one(struct kantord *k, size_t i)
+{
+    const struct config *c = &k->config;
+    struct slice rest = slice_of(addresses_of(c, rows[i].addresses)), address;
+    int bound = 0, fd;
+    services[i] = (struct service){.name = rows[i].name, .port = rows[i].port, .tls = rows[i].tls, .protocol = rows[i].protocol, .kind = rows[i].kind, .idle_ms = idle_of(c, rows[i].idle),
+                                   .login_ms = rows[i].idle == IDLE_IMAP || rows[i].idle == IDLE_POP3 ? c->login_timeout : 0};
+    while ((fd = inherited(rows[i].name, bound)) >= 0) {
+        TRY(net_listen(k->server.net, &services[i], "systemd", rows[i].port, fd, &k->arena));
+        bound++;
+    }
+    while (!bound && next_word(&rest, &address)) {
+        const char *text = arena_string(&k->arena, address);
+        struct error e = net_listen(k->server.net, &services[i], text, rows[i].port + (int)c->port_base, -1, &k->arena);
+        if (e.code == ERROR_UNSUPPORTED) { /* a machine without IPv6, or without that address */
+            LOG_EVENT(LOG_WARN, "address-skipped", LOG_WORD("service", rows[i].name), LOG_WORD("why", e.text));
+            continue;
+        }
+        TRY(e);
+    }
+    return OK;
+}
+
+struct error services_listen(struct kantord *k)
+{
+    for (size_t i = 0; i < N_ROWS; i++)
+        if (is_listed(k->config.services, rows[i].name))
+            TRY(listen_one(k, i));
+    return OK;
+}
+
+void services_print(const struct kantord *k)
+{
+    for (size_t i = 0; i < N_ROWS; i++)
+        if (services[i].name)
+            (void)printf("  %-12s port %-6lld %s\n", rows[i].name, (long long)(rows[i].port + k->config.port_base), rows[i].tls == TLS_IMPLICIT ? "TLS" : rows[i].tls == TLS_STARTTLS ? "STARTTLS" : "loopback only");
+}

@@ -1,0 +1,216 @@
+/* mail/imap/fetch.c -- FETCH and UID FETCH (RFC 9051 6.4.5): a walk over rows in steps
+ *
+ * Each step borrows a reader, writes until the output is past its high-water mark, and gives the reader back; a client that reads slowly costs its
+ * position, never a worker. What FETCH marks as seen is one change for the whole set, made before the walk.
+ */
+#include "mail/imap/fetch.h"
+
+#include "mail/mime/date.h"
+
+static struct error fetch_step(struct connection *c, struct imap_session *s, struct imap_args *a);
+
+struct seen_change {
+    struct imap_session *s;
+    const struct uid_set *uids;
+};
+
+static struct error mark_seen(struct sql *db, void *arg)
+{
+    struct seen_change *x = arg;
+    struct flag_change change = {.keep = -1, .set = FLAG_SEEN, .kw_add = SLICE(""), .kw_remove = SLICE("")};
+    TRY(grant_check(db, x->s->box.collection, x->s->account, RIGHT_SEEN));
+    return item_store(db, imap_actor(x->s), x->s->box.collection, x->uids, &change, -1, NULL, NULL);
+}
+
+static struct error set_seen(struct imap_session *s, const struct uid_set *uids)
+{
+    struct seen_change x = {s, uids};
+    if (s->box.read_only || !(s->box.rights & RIGHT_SEEN))
+        return OK;
+    struct error e = store_change(s->server->store, mark_seen, &x);
+    return e.code == ERROR_DENIED || e.code == ERROR_NOT_FOUND || e.code == ERROR_FULL ? OK : e; /* reading goes on without the mark */
+}
+
+/* The message number of a uid: uids come ascending, so the cursor only moves on. 0: not in the view. */
+static uint64_t number_of(struct imap_session *s, struct fetch *f, uint32_t uid)
+{
+    const struct uid_set *v = &s->box.view;
+    while (f->view_range < v->n && v->ranges[f->view_range].hi < uid) {
+        f->view_before += (uint64_t)v->ranges[f->view_range].hi - v->ranges[f->view_range].lo + 1;
+        f->view_range++;
+    }
+    if (f->view_range == v->n || v->ranges[f->view_range].lo > uid)
+        return 0;
+    return f->view_before + uid - v->ranges[f->view_range].lo + 1;
+}
+
+static struct error write_item(struct sql *db, const struct fetch *f, const struct fetch_item *x, const struct item *item, const struct message_index *index, struct arena *a, struct buffer *out)
+{
+    struct message_index fresh;
+    switch (x->kind) {
+    case FETCH_UID:
+        buffer_add(out, SLICE("UID "));
+        buffer_add_number(out, item->uid);
+        return OK;
+    case FETCH_FLAGS:
+        imap_flags_write(&f->map, item->flags, item->kw, out);
+        return OK;
+    case FETCH_INTERNALDATE:
+        buffer_add(out, SLICE("INTERNALDATE \""));
+        date_write_imap(item->received, out);
+        buffer_add_char(out, '"');
+        return OK;
+    case FETCH_SIZE:
+        buffer_add(out, SLICE("RFC822.SIZE "));
+        buffer_add_number(out, (uint64_t)item->size);
+        return OK;
+    case FETCH_MODSEQ:
+        buffer_add(out, SLICE("MODSEQ ("));
+        buffer_add_number(out, (uint64_t)item->modseq);
+        buffer_add_char(out, ')');
+        return OK;
+    case FETCH_BODY:
+        return fetch_write_body(db, item, a, out);
+    case FETCH_ENVELOPE:
+    case FETCH_BODYSTRUCTURE:
+        if (!index->envelope.p) { /* not indexed: from the bytes */
+            TRY(message_derive(db, item->blob, a, &fresh));
+            index = &fresh;
+        }
+        buffer_add(out, x->kind == FETCH_ENVELOPE ? SLICE("ENVELOPE ") : SLICE("BODYSTRUCTURE "));
+        buffer_add(out, x->kind == FETCH_ENVELOPE ? index->envelope : index->bodystructure);
+        return OK;
+    default:
+        return fetch_write_section(db, item, index->structure, x, a, out);
+    }
+}
+
+/* "* 7 FETCH (…)". A part that cannot be decoded takes back what was written of its message. */
+static struct error write_message(struct sql *db, const struct fetch *f, uint64_t number, const struct item *item, const struct message_index *index, struct arena *a, struct buffer *out)
+{
+    size_t before = buffer_length(out);
+    buffer_add(out, SLICE("* "));
+    buffer_add_number(out, number);
+    buffer_add(out, SLICE(" FETCH ("));
+    for (size_t i = 0; i < f->n; i++) {
+        if (i)
+            buffer_add_char(out, ' ');
+        struct error e = write_item(db, f, &f->items[i], item, index, a, out);
+        if (e.code != ERROR_NONE) {
+            out->end = out->start + before;
+            return e;
+        }
+    }
+    buffer_add(out, SLICE(")\r\n"));
+    return out->failed ? error_make(ERROR_MEMORY, "no memory for an answer") : OK;
+}
+
+static struct error walk_range(struct connection *c, struct imap_session *s, struct sql *db, struct fetch *f, uint32_t hi)
+{
+    struct item item;
+    struct message_index index = {0};
+    struct message_scan messages = {0};
+    struct item_scan items = {0};
+    struct arena row;
+    struct error e = OK;
+    arena_init(&row, 256 * 1024 * 1024);
+    if (f->needs_index)
+        message_scan_begin(db, s->box.collection, f->next, hi, f->changed_since, &messages);
+    else
+        item_scan_begin(db, s->box.collection, f->next, hi, f->changed_since, &items);
+    while (e.code == ERROR_NONE && buffer_length(&c->out) < CONNECTION_OUTPUT_HIGH && (f->needs_index ? message_next(&messages, &item, &index) : item_next(&items, &item))) {
+        uint64_t number = number_of(s, f, item.uid);
+        if (number && uid_set_has(f->uids, item.uid))
+            e = write_message(db, f, number, &item, &index, &row, &c->out);
+        f->next = item.uid + 1;
+        if (row.blocks)
+            arena_reset(&row);
+    }
+    if (e.code == ERROR_NONE)
+        e = f->needs_index ? message_scan_result(&messages) : item_scan_result(&items);
+    if (buffer_length(&c->out) < CONNECTION_OUTPUT_HIGH)
+        f->next = hi == UINT32_MAX ? UINT32_MAX : hi + 1; /* the range is through */
+    if (f->needs_index)
+        message_scan_end(&messages);
+    else
+        item_scan_end(&items);
+    arena_free(&row);
+    return e;
+}
+
+static struct error finish(struct imap_session *s, struct fetch *f, struct error e)
+{
+    s->more = NULL;
+    uid_set_free(f->uids);
+    return e;
+}
+
+static struct error fetch_step(struct connection *c, struct imap_session *s, struct imap_args *a)
+{
+    struct fetch *f = s->more_state;
+    struct error e = OK;
+    (void)a;
+    {
+        SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
+        while (e.code == ERROR_NONE && f->range < f->uids->n && buffer_length(&c->out) < CONNECTION_OUTPUT_HIGH) {
+            struct uid_range r = f->uids->ranges[f->range];
+            if (f->next < r.lo)
+                f->next = r.lo;
+            e = walk_range(c, s, db, f, r.hi);
+            if (f->next > r.hi || r.hi == UINT32_MAX)
+                f->range++;
+        }
+    }
+    if (e.code != ERROR_NONE || f->range >= f->uids->n)
+        return finish(s, f, e);
+    s->more = fetch_step;
+    return OK;
+}
+
+/* UID FETCH … (CHANGEDSINCE n VANISHED): what is gone of the set (RFC 7162 3.2.6). */
+static struct error write_vanished(struct connection *c, struct imap_session *s, struct fetch *f, struct slice set)
+{
+    SCOPED(uid_set_free) struct uid_set asked = {0};
+    SCOPED(uid_set_free) struct uid_set gone = {0};
+    SCOPED(uid_set_free) struct uid_set shown = {0};
+    SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
+    TRY(uid_set_read(&asked, set, UINT32_MAX));
+    TRY(item_vanished(db, s->box.collection, f->changed_since, &gone));
+    uid_set_intersect(&shown, &gone, &asked);
+    if (shown.n == 0)
+        return OK;
+    buffer_add(&c->out, SLICE("* VANISHED (EARLIER) "));
+    uid_set_write(&shown, &c->out);
+    buffer_add(&c->out, SLICE("\r\n"));
+    for (size_t i = 0; i < shown.n; i++)
+        uid_set_remove(&s->box.view, shown.ranges[i].lo, shown.ranges[i].hi);
+    return OK;
+}
+
+struct error imap_fetch_run(struct connection *c, struct imap_session *s, struct imap_args *a)
+{
+    struct fetch *f = arena_zero(&c->arena, 1, sizeof *f);
+    if (!f)
+        return error_make(ERROR_MEMORY, "no memory for a FETCH");
+    f->by_uid = s->row->by == BY_UID;
+    f->uids = &s->walking;
+    TRY(args_space(a));
+    struct slice set = slice_first(a->rest, slice_find(a->rest, ' '));
+    struct error e = imap_set_arg(s, a, f->by_uid, f->uids);
+    if (e.code == ERROR_NONE)
+        e = args_space(a);
+    if (e.code == ERROR_NONE)
+        e = fetch_read_items(s, a, f);
+    if (e.code == ERROR_NONE && f->uids->n && f->sets_seen)
+        e = set_seen(s, f->uids);
+    if (e.code == ERROR_NONE && f->vanished)
+        e = write_vanished(c, s, f, set);
+    if (e.code == ERROR_NONE) {
+        SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
+        e = keyword_map_get(db, s->box.account, &c->arena, &f->map);
+    }
+    if (e.code != ERROR_NONE || f->uids->n == 0)
+        return finish(s, f, e);
+    s->more_state = f;
+    return fetch_step(c, s, a);
+}

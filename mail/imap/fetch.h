@@ -1,0 +1,48 @@
+/* mail/imap/fetch.h -- a FETCH, parsed: shared by fetch_args.c (reads it), fetch.c (walks the rows) and fetch_body.c (sections) */
+#ifndef KANTOR_MAIL_IMAP_FETCH_H
+#define KANTOR_MAIL_IMAP_FETCH_H
+
+#include "mail/imap/internal.h"
+#include "mail/mime/index.h"
+
+enum { FETCH_ITEMS_MAX = 100, SECTION_DEPTH_MAX = 50, FIELDS_MAX = 200 };
+
+enum fetch_kind { FETCH_UID, FETCH_FLAGS, FETCH_INTERNALDATE, FETCH_SIZE, FETCH_ENVELOPE, FETCH_BODY, FETCH_BODYSTRUCTURE, FETCH_MODSEQ, FETCH_SECTION, FETCH_BINARY, FETCH_BINARY_SIZE };
+
+struct fetch_item {
+    enum fetch_kind kind;
+    struct slice label; /* as the answer names it: "RFC822.TEXT", or empty: made from the section */
+    uint32_t numbers[SECTION_DEPTH_MAX];
+    size_t n_numbers;
+    enum mime_section what;
+    enum { FIELDS_ALL, FIELDS_ONLY, FIELDS_NOT } filter;
+    struct slice *fields;
+    size_t n_fields;
+    int partial;
+    uint64_t offset, length;
+};
+
+struct fetch {
+    struct fetch_item items[FETCH_ITEMS_MAX];
+    size_t n;
+    int by_uid;
+    int sets_seen;    /* a section without PEEK */
+    int needs_index;  /* the rows of `mail` */
+    int64_t changed_since;
+    int vanished;
+    struct uid_set *uids; /* the session owns it: it outlives a step */
+    struct keyword_map map;
+    /* where the walk is */
+    size_t range;        /* of uids */
+    uint32_t next;       /* uid */
+    size_t view_range;   /* the cursor in the view: */
+    uint64_t view_before; /* messages before that range */
+};
+
+struct error fetch_read_items(struct imap_session *s, struct imap_args *a, struct fetch *f);
+/* Writes " BODY[1]<0> {5}\r\n…" of one message. `index` may be NULL: the blob is parsed. */
+struct error fetch_write_section(struct sql *db, const struct item *item, struct slice structure, const struct fetch_item *x, struct arena *a, struct buffer *out);
+/* BODY without extension data: rare, so it is made from the blob. */
+struct error fetch_write_body(struct sql *db, const struct item *item, struct arena *a, struct buffer *out);
+
+#endif

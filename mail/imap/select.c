@@ -1,0 +1,259 @@
+/* mail/imap/select.c -- SELECT, EXAMINE with CONDSTORE and QRESYNC (RFC 9051 6.3.2, RFC 7162 3.2.5), CLOSE, UNSELECT, STATUS */
+#include "mail/imap/internal.h"
+
+struct qresync {
+    int given;
+    uint64_t uidvalidity, modseq;
+    struct slice uids, match_numbers, match_uids;
+};
+
+static void on_change(void *connection)
+{
+    connection_notice(connection);
+}
+
+/* "(CONDSTORE)" or "(QRESYNC (validity modseq [known-uids [(numbers uids)]]))" */
+static struct error read_parameters(struct imap_session *s, struct imap_args *a, struct qresync *q)
+{
+    if (!args_take(a, ' '))
+        return OK;
+    if (!args_take(a, '('))
+        return imap_bad("parameters stand in parentheses");
+    for (int n = 0; !args_take(a, ')'); n++) {
+        if (n)
+            TRY(args_space(a));
+        if (args_word(a, SLICE("CONDSTORE"))) {
+            s->enabled |= ENABLED_CONDSTORE;
+            continue;
+        }
+        if (!args_word(a, SLICE("QRESYNC")) || !(s->enabled & ENABLED_QRESYNC))
+            return imap_bad("that parameter is not known, or QRESYNC is not enabled");
+        TRY(args_space(a));
+        if (!args_take(a, '('))
+            return imap_bad("QRESYNC takes a list");
+        TRY(args_number(a, UINT32_MAX, &q->uidvalidity));
+        TRY(args_space(a));
+        TRY(args_number(a, INT64_MAX, &q->modseq));
+        if (args_take(a, ' ') && a->rest.n && a->rest.p[0] != '(') {
+            TRY(args_atom(a, NULL, &q->uids));
+            (void)args_take(a, ' ');
+        }
+        if (args_take(a, '(')) {
+            TRY(args_atom(a, NULL, &q->match_numbers));
+            TRY(args_space(a));
+            TRY(args_atom(a, NULL, &q->match_uids));
+            if (!args_take(a, ')'))
+                return imap_bad("a parenthesis is missing");
+        }
+        if (!args_take(a, ')'))
+            return imap_bad("a parenthesis is missing");
+        q->given = 1;
+    }
+    return OK;
+}
+
+static struct error open_box(struct imap_session *s, struct sql *db, const struct mailbox *m, int read_only)
+{
+    struct imap_box *b = &s->box;
+    TRY(item_uids(db, m->c.id, &b->view));
+    *b = (struct imap_box){.collection = m->c.id, .account = m->c.account, .read_only = read_only || !(m->rights & (RIGHT_WRITE | RIGHT_SEEN | RIGHT_DELETE | RIGHT_INSERT | RIGHT_EXPUNGE)), .rights = m->rights,
+                           .uidvalidity = m->c.uidvalidity, .uidnext = m->c.uidnext, .modseq = m->c.modseq, .gone_modseq = m->c.modseq, .view = b->view, .keywords = m->c.keywords, .watch = b->watch};
+    return OK;
+}
+
+static void write_state(struct connection *c, struct imap_session *s, const struct mailbox *m, const struct keyword_map *map, uint32_t unseen, uint32_t unseen_number)
+{
+    struct buffer *out = &c->out;
+    struct imap_box *b = &s->box;
+    buffer_add(out, SLICE("* FLAGS ("));
+    keyword_write(map, m->c.keywords | 31, SLICE(""), out);
+    buffer_add(out, SLICE(")\r\n* OK [PERMANENTFLAGS ("));
+    if (!b->read_only) {
+        keyword_write(map, m->c.keywords | 31, SLICE(""), out);
+        buffer_add(out, SLICE(" \\*"));
+    }
+    buffer_printf(out, ")] flags that stay\r\n* %llu EXISTS\r\n", (unsigned long long)uid_set_count(&b->view));
+    if (!(s->enabled & ENABLED_REV2)) {
+        buffer_add(out, SLICE("* 0 RECENT\r\n"));
+        if (unseen)
+            buffer_printf(out, "* OK [UNSEEN %u] first unseen\r\n", unseen_number);
+    } else {
+        buffer_add(out, SLICE("* LIST () \"/\" "));
+        imap_mailbox_write(s, m->path, out);
+        buffer_add(out, SLICE("\r\n"));
+    }
+    buffer_printf(out, "* OK [UIDVALIDITY %u] uids valid\r\n* OK [UIDNEXT %u] predicted next uid\r\n", b->uidvalidity, b->uidnext);
+    buffer_printf(out, "* OK [HIGHESTMODSEQ %lld] highest\r\n", (long long)(m->c.modseq ? m->c.modseq : 1));
+}
+
+/* RFC 7162 3.2.5.2: what vanished and what changed since the client was here. */
+static struct error resync(struct connection *c, struct imap_session *s, struct sql *db, const struct qresync *q, const struct keyword_map *map)
+{
+    SCOPED(uid_set_free) struct uid_set gone = {0};
+    SCOPED(uid_set_free) struct uid_set known = {0};
+    SCOPED(uid_set_free) struct uid_set shown = {0};
+    if (q->uidvalidity != s->box.uidvalidity)
+        return OK; /* the client starts anew */
+    TRY(item_vanished(db, s->box.collection, (int64_t)q->modseq, &gone));
+    if (q->uids.p) {
+        TRY(uid_set_read(&known, q->uids, uid_set_max(&s->box.view)));
+        uid_set_intersect(&shown, &gone, &known);
+    } else {
+        uid_set_copy(&shown, &gone);
+    }
+    if (shown.n) {
+        buffer_add(&c->out, SLICE("* VANISHED (EARLIER) "));
+        uid_set_write(&shown, &c->out);
+        buffer_add(&c->out, SLICE("\r\n"));
+    }
+    SCOPED(item_scan_end) struct item_scan scan;
+    struct item item;
+    item_scan_begin(db, s->box.collection, 1, UINT32_MAX, (int64_t)q->modseq, &scan);
+    while (item_next(&scan, &item)) {
+        if (q->uids.p && !uid_set_has(&known, item.uid))
+            continue;
+        buffer_printf(&c->out, "* %u FETCH (UID %u ", uid_set_number_of(&s->box.view, item.uid), item.uid);
+        imap_flags_write(map, item.flags, item.kw, &c->out);
+        buffer_printf(&c->out, " MODSEQ (%lld))\r\n", (long long)item.modseq);
+    }
+    return item_scan_result(&scan);
+}
+
+static struct error select_mailbox(struct connection *c, struct imap_session *s, struct slice path, int read_only, const struct qresync *q)
+{
+    struct mailbox m;
+    struct keyword_map map;
+    uint32_t unseen;
+    struct sql *db = store_reader(s->server->store);
+    struct error e = mailbox_find(db, s->account, path, &c->arena, &m);
+    if (e.code == ERROR_NONE && !(m.rights & RIGHT_READ))
+        e = error_make(ERROR_DENIED, "you may not read this mailbox");
+    store_reader_return(&db);
+    TRY(e);
+    s->box.watch = watch_join(s->server->store, m.c.id, on_change, c); /* before the snapshot that is shown: nothing is missed between */
+    if (!s->box.watch)
+        return error_make(ERROR_MEMORY, "no memory for a watch");
+    SCOPED(store_reader_return) struct sql *now = store_reader(s->server->store);
+    TRY(mailbox_find(now, s->account, path, &c->arena, &m));
+    TRY(open_box(s, now, &m, read_only));
+    TRY(keyword_map_get(now, m.c.account, &c->arena, &map));
+    TRY(item_first_unseen(now, m.c.id, &unseen));
+    s->state = STATE_SELECTED;
+    write_state(c, s, &m, &map, unseen, unseen ? uid_set_number_of(&s->box.view, unseen) : 0);
+    if (q->given)
+        TRY(resync(c, s, now, q, &map));
+    return OK;
+}
+
+struct error imap_select_run(struct connection *c, struct imap_session *s, struct imap_args *a)
+{
+    struct slice path;
+    struct qresync q = {0};
+    int examine = slice_eq(s->row->name, SLICE("EXAMINE")), was_open = s->state == STATE_SELECTED;
+    TRY(args_space(a));
+    TRY(imap_mailbox_arg(s, a, &path));
+    TRY(read_parameters(s, a, &q));
+    TRY(args_end(a));
+    imap_box_close(s); /* also when what follows fails (RFC 9051 6.3.2) */
+    if (was_open)
+        buffer_add(&c->out, SLICE("* OK [CLOSED] the former mailbox is closed\r\n"));
+    struct error e = select_mailbox(c, s, path, examine, &q);
+    if (e.code != ERROR_NONE) {
+        imap_box_close(s);
+        return e;
+    }
+    s->ok_code = s->box.read_only ? SLICE("[READ-ONLY] ") : SLICE("[READ-WRITE] ");
+    return OK;
+}
+
+static struct error expunge_change(struct sql *db, void *arg)
+{
+    struct imap_session *s = arg;
+    TRY(grant_check(db, s->box.collection, s->account, RIGHT_EXPUNGE));
+    return item_expunge(db, imap_actor(s), s->box.collection, NULL, FLAG_DELETED, NULL);
+}
+
+struct error imap_close_run(struct connection *c, struct imap_session *s, struct imap_args *a)
+{
+    (void)c;
+    TRY(args_end(a));
+    if (!s->box.read_only && s->box.rights & RIGHT_EXPUNGE) { /* without the right CLOSE expunges nothing (RFC 4314 4) */
+        struct error e = store_change(s->server->store, expunge_change, s);
+        if (e.code != ERROR_NONE && e.code != ERROR_DENIED && e.code != ERROR_NOT_FOUND)
+            return e;
+    }
+    imap_box_close(s);
+    return OK;
+}
+
+struct error imap_unselect_run(struct connection *c, struct imap_session *s, struct imap_args *a)
+{
+    (void)c;
+    TRY(args_end(a));
+    imap_box_close(s);
+    return OK;
+}
+
+/* --- STATUS */
+
+enum { ITEM_MESSAGES, ITEM_UIDNEXT, ITEM_UIDVALIDITY, ITEM_UNSEEN, ITEM_RECENT, ITEM_DELETED, ITEM_SIZE, ITEM_HIGHESTMODSEQ, ITEM_APPENDLIMIT, ITEM_COUNT };
+
+static const struct slice item_names[ITEM_COUNT] = {{"MESSAGES", 8}, {"UIDNEXT", 7}, {"UIDVALIDITY", 11}, {"UNSEEN", 6}, {"RECENT", 6}, {"DELETED", 7}, {"SIZE", 4}, {"HIGHESTMODSEQ", 13}, {"APPENDLIMIT", 11}};
+
+struct error imap_status_items(struct imap_args *a, int *items)
+{
+    *items = 0;
+    if (!args_take(a, '('))
+        return imap_bad("STATUS items stand in parentheses");
+    while (!args_take(a, ')')) {
+        struct slice word;
+        int i = 0;
+        if (*items)
+            TRY(args_space(a));
+        TRY(args_atom(a, NULL, &word));
+        while (i < ITEM_COUNT && !slice_eq_nocase(word, item_names[i]))
+            i++;
+        if (i == ITEM_COUNT)
+            return imap_bad("that STATUS item is not known");
+        *items |= 1 << i;
+    }
+    return *items ? OK : imap_bad("STATUS names at least one item");
+}
+
+void imap_status_write(struct imap_session *s, const struct mailbox *m, int items, struct buffer *out)
+{
+    const int64_t values[ITEM_COUNT] = {m->c.n_all, m->c.uidnext, m->c.uidvalidity, m->c.n_unseen, 0, m->c.n_deleted, m->c.bytes, m->c.modseq ? m->c.modseq : 1, s->server->config->max_message};
+    int some = 0;
+    buffer_add(out, SLICE("* STATUS "));
+    imap_mailbox_write(s, m->path, out);
+    buffer_add(out, SLICE(" ("));
+    for (int i = 0; i < ITEM_COUNT; i++) {
+        if (!(items >> i & 1))
+            continue;
+        if (some++)
+            buffer_add_char(out, ' ');
+        buffer_add(out, item_names[i]);
+        buffer_printf(out, " %lld", (long long)values[i]);
+    }
+    buffer_add(out, SLICE(")\r\n"));
+}
+
+struct error imap_status_run(struct connection *c, struct imap_session *s, struct imap_args *a)
+{
+    struct slice path;
+    struct mailbox m;
+    int items;
+    TRY(args_space(a));
+    TRY(imap_mailbox_arg(s, a, &path));
+    TRY(args_space(a));
+    TRY(imap_status_items(a, &items));
+    TRY(args_end(a));
+    if (items >> ITEM_HIGHESTMODSEQ & 1)
+        s->enabled |= ENABLED_CONDSTORE; /* RFC 7162 3.1 */
+    SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
+    TRY(mailbox_find(db, s->account, path, &c->arena, &m));
+    if (!(m.rights & RIGHT_READ))
+        return error_make(ERROR_DENIED, "you may not read this mailbox");
+    imap_status_write(s, &m, items, &c->out);
+    return OK;
+}
