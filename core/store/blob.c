@@ -118,7 +118,7 @@ void blob_put_drop(struct blob_put *put)
 
 /* --- entering: writer */
 
-static void file_name(const unsigned char hash[32], char out[80])
+void blob_file_name(const unsigned char hash[32], char out[80])
 {
     int at = snprintf(out, 80, "blobs/%02x/", hash[0]);
     for (int i = 0; i < 32; i++)
@@ -138,7 +138,7 @@ static struct error sync_folder(struct store *s, const char *name)
 static struct error link_file(struct store *s, struct blob_put *put)
 {
     char name[80], folder[16];
-    file_name(put->hash, name);
+    blob_file_name(put->hash, name);
     (void)snprintf(folder, sizeof folder, "blobs/%02x", put->hash[0]);
     if (linkat(s->folder_fd, put->name, s->folder_fd, name, 0) == 0)
         return sync_folder(s, folder);
@@ -222,7 +222,7 @@ struct error blob_size(struct sql *db, int64_t id, int64_t *size)
 static struct error open_file(struct store *s, const struct found *f, int *fd)
 {
     char name[80];
-    file_name(f->hash, name);
+    blob_file_name(f->hash, name);
     *fd = openat(s->folder_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     return *fd >= 0 ? OK : error_make(errno == ENOENT ? ERROR_CORRUPT : ERROR_IO, "a file of content cannot be read");
 }

@@ -91,6 +91,9 @@ struct store {
     _Atomic int64_t puts_open;
 };
 
+/* --- blob.c: "blobs/ab/abcd…" under the data folder */
+void blob_file_name(const unsigned char hash[32], char out[80]);
+
 /* --- writer.c */
 struct error writer_start(struct store *s);
 void writer_stop(struct store *s);
