@@ -50,7 +50,8 @@ $(BUILD)/libkantor.a: $(OBJ)
 $(BUILD)/kantord: $(D_OBJ) $(BUILD)/libkantor.a
 	$(CC) $(LINK) -o $@ $^ $(LIBS)
 
-$(BUILD)/kantorctl: $(CTL_OBJ) $(BUILD)/libkantor.a
+# the operations stand beside the server; kantorctl runs them itself on a stopped server's files
+$(BUILD)/kantorctl: $(CTL_OBJ) $(filter %/operations.o %/operations_people.o %/operations_mail.o %/control.o,$(D_OBJ)) $(BUILD)/libkantor.a
 	$(CC) $(LINK) -o $@ $^ $(LIBS)
 
 # --- unit tests: tests/unit/<path>_test.c, cmocka, one program each

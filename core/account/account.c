@@ -56,9 +56,13 @@ struct error domain_remove(struct sql *db, int64_t id)
     if (sql_row(used))
         return error_make(ERROR_CONFLICT, "accounts stand in the domain; delete them first");
     TRY(sql_result(used));
+    SCOPED(sql_done) struct sql_stmt *names = sql_use(db, "DELETE FROM address WHERE domain = $1"); /* aliases of accounts in other domains, forwards */
+    sql_bind_int(names, 1, id);
+    TRY(sql_run(names));
     SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "DELETE FROM domain WHERE id = $1");
     sql_bind_int(st, 1, id);
-    return sql_run(st);
+    TRY(sql_run(st));
+    return sql_changed(db) ? OK : error_make(ERROR_NOT_FOUND, "no such domain");
 }
 
 /* --- accounts */
@@ -92,7 +96,7 @@ struct error account_find(struct sql *db, struct slice address, struct arena *a,
 {
     struct address x;
     TRY(address_parse(address, a, &x));
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT " COLUMNS " FROM domain d JOIN address x ON x.domain = d.id JOIN account a ON a.id = x.account WHERE d.name = $1 AND x.local = $2 AND x.kind < 2");
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT " COLUMNS " FROM domain d JOIN address x ON x.domain = d.id JOIN account a ON a.id = x.account WHERE d.name = $1 AND x.local = $2 AND x.local <> '*' AND x.kind < 2");
     sql_bind_text(st, 1, x.domain);
     sql_bind_text(st, 2, x.local);
     return one(st, a, out);
@@ -129,6 +133,8 @@ struct error account_add(struct sql *db, struct actor who, enum account_kind kin
 {
     struct arena a;
     struct domain domain;
+    if (slice_eq(primary->local, SLICE("*")))
+        return error_make(ERROR_INVALID, "an account needs a name of its own; the catch-all is an alias of it");
     arena_init(&a, 64 * 1024);
     char *name = address_text(primary, &a);
     struct error e = name ? domain_find(db, primary->domain, &a, &domain) : NO_MEMORY;
@@ -151,12 +157,18 @@ struct error account_add(struct sql *db, struct actor who, enum account_kind kin
     return e;
 }
 
+static struct error changed_one(struct sql *db, struct sql_stmt *st)
+{
+    TRY(sql_run(st));
+    return sql_changed(db) ? OK : error_make(ERROR_NOT_FOUND, "no such account");
+}
+
 struct error account_set_state(struct sql *db, int64_t id, enum account_state state)
 {
     SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "UPDATE account SET state = $2 WHERE id = $1");
     sql_bind_int(st, 1, id);
     sql_bind_int(st, 2, state);
-    TRY(sql_run(st));
+    TRY(changed_one(db, st));
     if (state != ACCOUNT_DELETED)
         return OK;
     SCOPED(sql_done) struct sql_stmt *names = sql_use(db, "DELETE FROM address WHERE account = $1");
@@ -179,7 +191,7 @@ struct error account_set_quota(struct sql *db, int64_t id, int64_t bytes, int64_
     sql_bind_int(st, 1, id);
     sql_bind_int(st, 2, bytes);
     sql_bind_int(st, 3, items);
-    return sql_run(st);
+    return changed_one(db, st);
 }
 
 struct error account_set_title(struct sql *db, int64_t id, struct slice title)
@@ -187,7 +199,7 @@ struct error account_set_title(struct sql *db, int64_t id, struct slice title)
     SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "UPDATE account SET data = $2 WHERE id = $1");
     sql_bind_int(st, 1, id);
     sql_bind_text(st, 2, title);
-    return sql_run(st);
+    return changed_one(db, st);
 }
 
 /* --- addresses */
@@ -247,6 +259,15 @@ struct error address_list(struct sql *db, int64_t account, struct arena *a, stru
 
 struct error member_add(struct sql *db, int64_t group, int64_t member, struct slice foreign)
 {
+    SCOPED(sql_done) struct sql_stmt *there = sql_use(db, "SELECT count(*) FROM account WHERE state <> 2 AND ((id = $1 AND kind = 2) OR (id = $2 AND id <> $1))");
+    sql_bind_int(there, 1, group);
+    sql_bind_int(there, 2, member);
+    int64_t found = sql_row(there) ? sql_int(there, 0) : 0;
+    TRY(sql_result(there));
+    if (found != (member ? 2 : 1))
+        return error_make(ERROR_NOT_FOUND, "no such group or member");
+    if (!member && foreign.n == 0)
+        return error_make(ERROR_INVALID, "a member is an account or an address");
     SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "INSERT INTO member (account, member, address, role) VALUES ($1, $2, $3, 0) ON CONFLICT (account, member, address) DO NOTHING");
     sql_bind_int(st, 1, group);
     sql_bind_int(st, 2, member);

@@ -54,6 +54,10 @@ struct error account_list(struct sql *db, int64_t domain, struct arena *a, struc
 /* Makes the account, its primary address and, for persons and shared mailboxes, the default mailboxes INBOX, Drafts, Sent, Trash, Junk,
  * Archive (with roles, subscribed: clients.md I4, I29). */
 struct error account_add(struct sql *db, struct actor who, enum account_kind kind, const struct address *primary, struct slice title, int64_t *id);
+/* prefix1@domain to prefixN@domain, persons with one password hash (empty: none; no SCRAM keys), in batches of 50 a change; names that stand are passed
+ * over. Not inside a change. *added also after a failure: those that are durable. Thread: worker. */
+struct error account_add_many(struct store *store, struct slice prefix, int64_t count, struct slice domain, struct slice hash, int64_t *added);
+/* ACCOUNT_DELETED is for good: its addresses (free for others at once), credentials, memberships and grants go. The three: ERROR_NOT_FOUND. */
 struct error account_set_state(struct sql *db, int64_t id, enum account_state state);
 struct error account_set_quota(struct sql *db, int64_t id, int64_t bytes, int64_t items);
 struct error account_set_title(struct sql *db, int64_t id, struct slice title);
@@ -68,6 +72,7 @@ struct address_row {
 };
 struct error address_list(struct sql *db, int64_t account, struct arena *a, struct address_row **all, size_t *n);
 
+/* ERROR_NOT_FOUND: no such group or member; a group is not its own member. Adding twice is no error. */
 struct error member_add(struct sql *db, int64_t group, int64_t member, struct slice foreign); /* member 0: the foreign address */
 struct error member_remove(struct sql *db, int64_t group, int64_t member, struct slice foreign);
 struct member_row {
@@ -85,9 +90,11 @@ struct resolved {
     size_t n_foreign;
     struct slice detail; /* the part behind '+', or empty */
 };
-/* Exact address, then without "+detail", then the domain's catch-all; groups are unfolded (nested ≤ 10, a cycle is cut, at most 10,000).
- * ERROR_NOT_FOUND: no such user here; ERROR_UNSUPPORTED: the domain is not ours; ERROR_DENIED: suspended or deleted account. <postmaster>
- * without a domain is address {postmaster, ""}: the first domain's postmaster, or the first admin. */
+/* Exact address, then without "+detail", then the domain's catch-all; groups are unfolded (nested ≤ 10, a cycle is cut, at most 10,000); forwards and
+ * foreign members whose domain is ours are followed. Suspended members of a group are passed over.
+ * ERROR_NOT_FOUND: no such user here; ERROR_UNSUPPORTED: the domain is not ours; ERROR_DENIED: suspended account or domain, a group that is
+ * nested too deeply or too large, an address that leads to nobody. postmaster exists in every domain (RFC 5321 4.5.1): its own address, the catch-all, or the
+ * domain's first person. <postmaster> without a domain is address {postmaster, ""}: the first domain's. */
 struct error address_resolve(struct sql *db, const struct address *address, struct arena *a, struct resolved *out);
 
 /* May the account send with this address in MAIL FROM and From (own address or alias, with +detail; RIGHT_SEND_AS on the account it belongs to)? */

@@ -9,6 +9,31 @@ enum { LOCAL_MAX = 64 * 4, DOMAIN_MAX = 255 }; /* RFC 5321 4.5.3.1; local parts 
 
 #define BAD error_make(ERROR_INVALID, "that is not an e-mail address; write it like name@example.com")
 
+/* [192.0.2.1], [IPv6:2001:db8::1] (RFC 5321 4.1.3): only as a sender's domain, never ours. */
+static bool is_literal(struct slice s)
+{
+    if (s.n < 4 || s.p[0] != '[' || s.p[s.n - 1] != ']')
+        return false;
+    for (size_t i = 1; i + 1 < s.n; i++)
+        if (!ascii_is_alnum(s.p[i]) && s.p[i] != '.' && s.p[i] != ':' && s.p[i] != '-')
+            return false;
+    return true;
+}
+
+/* Labels of 1 to 63 bytes, no hyphen at their ends (RFC 1035 2.3.1). */
+static bool labels_fit(struct slice s)
+{
+    size_t start = 0;
+    for (size_t i = 0; i <= s.n; i++) {
+        if (i < s.n && s.p[i] != '.')
+            continue;
+        if (i == start || i - start > 63 || s.p[start] == '-' || s.p[i - 1] == '-')
+            return false;
+        start = i + 1;
+    }
+    return true;
+}
+
 static struct error canonical_domain(struct slice s, struct arena *a, struct slice *out)
 {
     if (s.n && s.p[s.n - 1] == '.')
@@ -24,6 +49,9 @@ static struct error canonical_domain(struct slice s, struct arena *a, struct sli
         plain &= ascii_is_alnum(s.p[i]) || c == '-' || c == '.' || c == '_';
         text[i] = ascii_lower(s.p[i]);
     }
+    *out = slice_make(text, s.n);
+    if (is_literal(*out))
+        return OK;
     if (!plain) { /* UTS 46, not transitional: ß stays ß */
         if (idn2_lookup_u8((const uint8_t *)text, (uint8_t **)&ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL | IDN2_USE_STD3_ASCII_RULES) != IDN2_OK)
             return BAD;
@@ -31,13 +59,10 @@ static struct error canonical_domain(struct slice s, struct arena *a, struct sli
         idn2_free(ascii);
         if (!out->p)
             return error_make(ERROR_MEMORY, "no memory for an address");
-    } else {
-        *out = slice_make(text, s.n);
+        if (out->n && out->p[out->n - 1] == '.') /* it was a full-width dot */
+            out->n--;
     }
-    for (size_t i = 0; i < out->n; i++)
-        if (out->p[i] == '.' && (i == 0 || i + 1 == out->n || out->p[i - 1] == '.'))
-            return BAD;
-    return OK;
+    return out->n <= DOMAIN_MAX && labels_fit(*out) ? OK : BAD;
 }
 
 static struct error canonical_local(struct slice s, struct arena *a, struct slice *out)
@@ -49,8 +74,8 @@ static struct error canonical_local(struct slice s, struct arena *a, struct slic
         return error_make(ERROR_MEMORY, "no memory for an address");
     if (s.n >= 2 && s.p[0] == '"' && s.p[s.n - 1] == '"') {
         for (size_t i = 1; i + 1 < s.n; i++) {
-            if (s.p[i] == '\\' && i + 2 < s.n)
-                i++;
+            if (s.p[i] == '"' || (s.p[i] == '\\' && ++i + 1 >= s.n))
+                return BAD; /* a quote inside, or a backslash that takes the closing one */
             to[n++] = ascii_lower(s.p[i]);
         }
     } else {
@@ -72,6 +97,8 @@ static struct error canonical_local(struct slice s, struct arena *a, struct slic
         return OK;
     utf8proc_uint8_t *nfc = NULL;
     utf8proc_ssize_t k = utf8proc_map((const utf8proc_uint8_t *)to, (utf8proc_ssize_t)n, &nfc, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    for (utf8proc_ssize_t i = 0; i < k; i++) /* the Kelvin sign becomes a K */
+        nfc[i] = (utf8proc_uint8_t)ascii_lower((char)nfc[i]);
     if (k > 0)
         *out = arena_copy(a, slice_make((const char *)nfc, (size_t)k));
     free(nfc);

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
+#include "core/account/password.h"
 #include "core/cleanup.h"
 #include "core/clock.h"
 
@@ -16,9 +17,9 @@ struct error credential_list(struct sql *db, int64_t account, struct arena *a, s
     *all = arena_zero(a, APP_PASSWORDS_MAX + 2, sizeof **all);
     if (!*all)
         return error_make(ERROR_MEMORY, "no memory for credentials");
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT id, kind, scope, secret, lookup, name, created, used, data FROM credential WHERE account = $1 ORDER BY id LIMIT 65");
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT id, kind, scope, secret, lookup, name, created, used, data FROM credential WHERE account = $1 ORDER BY kind, id LIMIT 66");
     sql_bind_int(st, 1, account);
-    while (*n < APP_PASSWORDS_MAX + 1 && sql_row(st)) {
+    while (*n < APP_PASSWORDS_MAX + 2 && sql_row(st)) {
         struct credential *c = &(*all)[(*n)++];
         *c = (struct credential){.id = sql_int(st, 0), .kind = (int)sql_int(st, 1), .scope = (int)sql_int(st, 2), .name = arena_copy(a, sql_text(st, 5)), .created = sql_int(st, 6), .used = sql_int(st, 7)};
         struct slice secret = sql_blob(st, 3);
@@ -59,6 +60,8 @@ static struct error insert(struct sql *db, int64_t account, int kind, struct sli
 
 struct error password_set(struct sql *db, int64_t account, struct slice hash, const unsigned char keys[SCRAM_KEYS])
 {
+    if (!password_hash_is_fair(hash))
+        return error_make(ERROR_INVALID, "that form or cost of a password hash is not taken; yescrypt, bcrypt to cost 14, sha512-crypt to 1,000,000 rounds are");
     SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "DELETE FROM credential WHERE account = $1 AND kind = 1");
     sql_bind_int(st, 1, account);
     TRY(sql_run(st));
@@ -99,9 +102,9 @@ struct error app_password_make(struct login_service *s, struct slice account_nam
 
 struct error app_password_add(struct sql *db, int64_t account, const struct app_password_new *made, struct slice name, int scope, int64_t *id)
 {
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT count(*) FROM credential WHERE account = $1");
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT count(*) FROM credential WHERE account = $1 AND kind = 2");
     sql_bind_int(st, 1, account);
-    if (sql_row(st) && sql_int(st, 0) > APP_PASSWORDS_MAX)
+    if (sql_row(st) && sql_int(st, 0) >= APP_PASSWORDS_MAX)
         return error_make(ERROR_LIMIT, "the account has too many app passwords; remove one first");
     TRY(sql_result(st));
     struct slice lookup = slice_make((const char *)made->lookup, 32);

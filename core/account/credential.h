@@ -17,6 +17,8 @@ struct credential {
 
 struct error credential_list(struct sql *db, int64_t account, struct arena *a, struct credential **all, size_t *n);
 struct error credential_used(struct sql *db, int64_t id, int64_t at);
+/* How many slow hashes were made for logins: tests count work, not time. */
+uint64_t login_hashes(struct login_service *s);
 /* SHA-256 of the letters and digits of what was typed: blanks and dashes between the groups do not count. */
 void app_password_lookup(struct slice typed, unsigned char out[32]);
 

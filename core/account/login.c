@@ -6,7 +6,6 @@
 #include "core/account/login.h"
 
 #include <arpa/inet.h>
-#include <crypt.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -15,17 +14,23 @@
 #include <stdlib.h>
 
 #include "core/account/credential.h"
+#include "core/account/password.h"
+#include "core/account/scram.h"
 #include "core/cleanup.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/metrics.h"
 
-enum { CACHE_SLOTS = 4096, CACHE_MS = 5 * 60 * 1000, FAIL_SLOTS = 8192, FAIL_MS = 15 * 60 * 1000, HASHES_AT_ONCE = 2, HASHES_WAITING = 64, USED_SLOTS = 1024, DELAY_FIRST_MS = 250, DELAY_MAX_MS = 30000 };
+enum { CACHE_SLOTS = 16384, CACHE_WAYS = 4, CACHE_MS = 5 * 60 * 1000, WRONG_MS = 60 * 1000 };
+enum { FAIL_SLOTS = 8192, FAIL_MS = 15 * 60 * 1000, FREE_OF_A_NETWORK = 20, DELAY_FIRST_MS = 250, DELAY_MAX_MS = 30000 };
+enum { HASHES_AT_ONCE = 2, HASHES_WAITING = 16, USED_SLOTS = 1024, NAME_BYTES_MAX = 512 };
+
+enum verdict { NOT_KNOWN, RIGHT, WRONG };
 
 struct remembered {
     unsigned char digest[32];
-    int64_t account, credential, until_ms;
-    int scope;
+    int64_t account, until_ms;
+    enum verdict verdict;
 };
 
 struct failures {
@@ -43,7 +48,9 @@ struct login_service {
     int64_t used[USED_SLOTS][2]; /* credential, time */
     size_t n_used;
     pthread_cond_t permit;
-    int hashing, waiting;
+    int hashing, n_flying;
+    unsigned char flying[HASHES_AT_ONCE + HASHES_WAITING][32]; /* digests that are hashed or wait for it */
+    uint64_t hashes;
     char *dummy; /* a hash that no password fits */
 };
 
@@ -107,100 +114,120 @@ void login_service_free(struct login_service *s)
         return;
     OPENSSL_cleanse(s->cache_key, sizeof s->cache_key);
     OPENSSL_cleanse(s->secret, sizeof s->secret);
+    (void)pthread_mutex_destroy(&s->lock);
+    (void)pthread_cond_destroy(&s->permit);
+    OPENSSL_cleanse(s->cache, sizeof s->cache);
     free(s->dummy);
     free(s);
 }
 
-/* --- hashing, a few at a time */
-
-char *password_hash(struct slice password, struct arena *a)
-{
-    char *text = arena_string(a, password), *salt = crypt_gensalt_ra("$y$", 0, NULL, 0);
-    struct crypt_data *data = calloc(1, sizeof *data);
-    char *hash = text && salt && data ? crypt_r(text, salt, data) : NULL, *out = NULL;
-    if (hash && hash[0] != '*')
-        out = arena_string(a, slice_of(hash));
-    if (text)
-        OPENSSL_cleanse(text, password.n);
-    free(salt);
-    free(data);
-    return out;
-}
-
-static bool hash_fits(const char *hash, struct slice password, struct arena *a)
-{
-    char *text = arena_string(a, password);
-    struct crypt_data *data = calloc(1, sizeof *data);
-    char *made = text && data ? crypt_r(text, hash, data) : NULL;
-    size_t n = strlen(hash);
-    bool fits = made && made[0] != '*' && strlen(made) == n && CRYPTO_memcmp(made, hash, n) == 0 && memchr(password.p, 0, password.n) == NULL;
-    if (text)
-        OPENSSL_cleanse(text, password.n);
-    free(data);
-    return fits;
-}
-
-/* False: too many wait. */
-static bool permit_take(struct login_service *s)
-{
-    SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&s->lock);
-    if (s->waiting >= HASHES_WAITING)
-        return false;
-    s->waiting++;
-    while (s->hashing >= HASHES_AT_ONCE)
-        (void)pthread_cond_wait(&s->permit, held);
-    s->waiting--;
-    s->hashing++;
-    return true;
-}
-
-static void permit_give(struct login_service *s)
-{
-    (void)pthread_mutex_lock(&s->lock);
-    s->hashing--;
-    (void)pthread_mutex_unlock(&s->lock);
-    (void)pthread_cond_signal(&s->permit);
-}
-
 /* --- what is remembered */
 
-static void digest_of(const struct login_service *s, int64_t account, struct slice password, unsigned char out[32])
+/* What was checked, as a keyed digest: the stored hash with its salt, and the password. A changed password is another stored hash, so an old success
+ * means nothing to it; accounts made with one hash share the result. An unknown name stands for a hash of its own. */
+static void digest_of(const struct login_service *s, const char *hash, struct slice name, struct slice password, unsigned char out[32])
 {
+    unsigned char parts[32 * 3];
     unsigned n = 32;
-    unsigned char key[40];
-    memcpy(key, s->cache_key, 32);
-    memcpy(key + 32, &account, 8);
-    (void)HMAC(EVP_sha256(), key, sizeof key, (const unsigned char *)password.p, password.n, out, &n);
-    OPENSSL_cleanse(key, sizeof key);
+    (void)HMAC(EVP_sha256(), s->cache_key, 32, (const unsigned char *)hash, strlen(hash), parts, &n);
+    (void)HMAC(EVP_sha256(), s->cache_key, 32, (const unsigned char *)name.p, name.n, parts + 32, &n);
+    (void)HMAC(EVP_sha256(), s->cache_key, 32, (const unsigned char *)password.p, password.n, parts + 64, &n);
+    (void)HMAC(EVP_sha256(), s->cache_key, 32, parts, sizeof parts, out, &n);
+    OPENSSL_cleanse(parts, sizeof parts);
 }
 
-static struct remembered *slot_of(struct login_service *s, const unsigned char digest[32])
+/* Four neighbours may hold a digest. */
+static struct remembered *set_of(struct login_service *s, const unsigned char digest[32])
 {
     uint32_t i;
     memcpy(&i, digest, sizeof i);
-    return &s->cache[i % CACHE_SLOTS];
+    return &s->cache[i % (CACHE_SLOTS / CACHE_WAYS) * CACHE_WAYS];
 }
 
-static bool recall(struct login_service *s, int64_t account, struct slice password, int scope, int64_t *credential)
+static enum verdict recall(struct login_service *s, const unsigned char digest[32])
+{
+    struct remembered *r = set_of(s, digest);
+    for (int i = 0; i < CACHE_WAYS; i++)
+        if (r[i].verdict != NOT_KNOWN && r[i].until_ms >= clock_ms() && CRYPTO_memcmp(r[i].digest, digest, 32) == 0)
+            return r[i].verdict;
+    return NOT_KNOWN;
+}
+
+/* Takes an empty or outlived place, else that of a failure (a storm of wrong passwords must not push out the right ones), else the oldest. */
+static void remember(struct login_service *s, int64_t account, const unsigned char digest[32], enum verdict verdict)
+{
+    struct remembered *r = set_of(s, digest), *place = NULL;
+    int64_t now = clock_ms();
+    for (int i = 0; i < CACHE_WAYS && !place; i++)
+        if (r[i].verdict == NOT_KNOWN || r[i].until_ms < now || CRYPTO_memcmp(r[i].digest, digest, 32) == 0)
+            place = &r[i];
+    for (int i = 0; i < CACHE_WAYS && !place; i++)
+        if (r[i].verdict == WRONG)
+            place = &r[i];
+    if (!place && verdict == WRONG)
+        return;
+    if (!place) {
+        place = r;
+        for (int i = 1; i < CACHE_WAYS; i++)
+            if (r[i].until_ms < place->until_ms)
+                place = &r[i];
+    }
+    *place = (struct remembered){.account = account, .until_ms = now + (verdict == RIGHT ? CACHE_MS : WRONG_MS), .verdict = verdict};
+    memcpy(place->digest, digest, 32);
+}
+
+/* --- hashing, a few at a time */
+
+static bool in_flight(const struct login_service *s, const unsigned char digest[32])
+{
+    for (int i = 0; i < s->n_flying; i++)
+        if (memcmp(s->flying[i], digest, 32) == 0)
+            return true;
+    return false;
+}
+
+static void flight_ends(struct login_service *s, const unsigned char digest[32])
+{
+    for (int i = 0; i < s->n_flying; i++)
+        if (memcmp(s->flying[i], digest, 32) == 0) {
+            memcpy(s->flying[i], s->flying[--s->n_flying], 32);
+            return;
+        }
+}
+
+/* RIGHT or WRONG as remembered or as hashed now; NOT_KNOWN: too many wait, or no memory. *again: this very attempt was refused before.
+ * Whoever brings what is being hashed already waits for that result, so a phone with six connections costs one hash. */
+static enum verdict judge(struct login_service *s, int64_t account, const char *hash, struct slice name, struct slice password, struct arena *a, bool *again)
 {
     unsigned char digest[32];
-    digest_of(s, account, password, digest);
+    digest_of(s, hash, name, password, digest);
     SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&s->lock);
-    (void)held;
-    struct remembered *r = slot_of(s, digest);
-    if (r->account != account || r->until_ms < clock_ms() || !(r->scope & scope) || CRYPTO_memcmp(r->digest, digest, 32) != 0)
-        return false;
-    *credential = r->credential;
-    return true;
+    while (in_flight(s, digest))
+        (void)pthread_cond_wait(&s->permit, held);
+    enum verdict v = recall(s, digest);
+    *again = v == WRONG;
+    if (v != NOT_KNOWN || s->n_flying >= HASHES_AT_ONCE + HASHES_WAITING)
+        return v;
+    memcpy(s->flying[s->n_flying++], digest, 32);
+    while (s->hashing >= HASHES_AT_ONCE)
+        (void)pthread_cond_wait(&s->permit, held);
+    s->hashing++;
+    s->hashes++;
+    (void)pthread_mutex_unlock(held);
+    v = password_fits(hash, password, a) ? RIGHT : WRONG;
+    (void)pthread_mutex_lock(held);
+    s->hashing--;
+    flight_ends(s, digest);
+    remember(s, account, digest, v);
+    (void)pthread_cond_broadcast(&s->permit);
+    return v;
 }
 
-static void remember(struct login_service *s, int64_t account, struct slice password, int scope, int64_t credential)
+uint64_t login_hashes(struct login_service *s)
 {
-    struct remembered r = {.account = account, .credential = credential, .until_ms = clock_ms() + CACHE_MS, .scope = scope};
-    digest_of(s, account, password, r.digest);
     SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&s->lock);
     (void)held;
-    *slot_of(s, r.digest) = r;
+    return s->hashes;
 }
 
 void login_forget(struct login_service *s, int64_t account)
@@ -214,40 +241,83 @@ void login_forget(struct login_service *s, int64_t account)
 
 /* --- failures */
 
-static struct failures *failures_of(struct login_service *s, struct slice name, struct slice peer)
+/* The network counts, not the address: /24 and /64 (attacks.md AC-13). */
+static void network_of(struct slice peer, unsigned char net[16], bool *loopback)
 {
-    /* the network counts, not the address: /24 and /64 (attacks.md SI-35) */
-    unsigned char hash[32], key[16] = {0};
-    unsigned n = 32;
+    static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF}, one[16] = {[15] = 1};
     char text[64];
     (void)snprintf(text, sizeof text, "%.*s", SLICE_ARG(slice_first(peer, 60)));
-    if (inet_pton(AF_INET, text, key) == 1)
-        key[3] = 0;
-    else if (inet_pton(AF_INET6, text, key) == 1)
-        memset(key + 8, 0, 8);
-    unsigned char all[16 + 256];
-    size_t m = name.n < 256 ? name.n : 256;
-    memcpy(all, key, 16);
+    memset(net, 0, 16);
+    *loopback = false;
+    if (inet_pton(AF_INET, text, net + 12) == 1)
+        memcpy(net, mapped, 12);
+    else if (inet_pton(AF_INET6, text, net) != 1)
+        return;
+    *loopback = memcmp(net, one, 16) == 0 || (memcmp(net, mapped, 12) == 0 && net[12] == 127);
+    if (memcmp(net, mapped, 12) == 0)
+        net[15] = 0;
+    else
+        memset(net + 8, 0, 8);
+}
+
+/* The counter of a network and a name ("" for all names of that network). A collision evicts: the table never grows. */
+static struct failures *failures_of(struct login_service *s, struct slice name, const unsigned char net[16])
+{
+    unsigned char hash[32], all[16 + 512];
+    unsigned n = 32;
+    size_t m = name.n < 512 ? name.n : 512;
+    memcpy(all, net, 16);
     for (size_t i = 0; i < m; i++)
         all[16 + i] = (unsigned char)ascii_lower(name.p[i]);
     (void)HMAC(EVP_sha256(), s->cache_key, 32, all, 16 + m, hash, &n);
     uint64_t id;
     memcpy(&id, hash, sizeof id);
-    struct failures *f = &s->failures[id % FAIL_SLOTS]; /* a collision evicts: the table never grows */
+    struct failures *f = &s->failures[id % FAIL_SLOTS];
     if (f->key != id || f->until_ms < clock_ms())
         *f = (struct failures){.key = id};
     return f;
 }
 
-int64_t login_delay_ms(struct login_service *s, struct slice name, struct slice peer)
+/* The name as it is counted: canonical where it can be, so that "Budi@KANTOR.example." has no counter of its own. */
+static struct slice counted_name(struct slice name, struct arena *a)
 {
-    SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&s->lock);
-    (void)held;
-    uint32_t count = failures_of(s, name, peer)->count;
+    struct address x;
+    const char *text = name.n <= 512 && address_parse(name, a, &x).code == ERROR_NONE ? address_text(&x, a) : NULL;
+    return text ? slice_of(text) : name;
+}
+
+static int64_t delay_of(uint32_t count)
+{
     int64_t delay = count ? DELAY_FIRST_MS : 0;
     for (uint32_t i = 1; i < count && delay < DELAY_MAX_MS; i++)
         delay *= 2;
     return delay < DELAY_MAX_MS ? delay : DELAY_MAX_MS;
+}
+
+int64_t login_delay_ms(struct login_service *s, struct slice name, struct slice peer)
+{
+    struct arena a;
+    unsigned char net[16];
+    bool loopback;
+    arena_init(&a, 16 * 1024);
+    name = counted_name(name, &a);
+    network_of(peer, net, &loopback);
+    (void)pthread_mutex_lock(&s->lock);
+    int64_t one = delay_of(failures_of(s, name, net)->count), all = 0;
+    if (!loopback) { /* one password tried on ten thousand names (AC-12) */
+        uint32_t count = failures_of(s, SLICE(""), net)->count;
+        all = delay_of(count > FREE_OF_A_NETWORK ? count - FREE_OF_A_NETWORK : 0);
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    arena_free(&a);
+    return one > all ? one : all;
+}
+
+static void count_failure(struct login_service *s, struct slice name, const unsigned char net[16], int64_t for_ms)
+{
+    struct failures *f = failures_of(s, name, net);
+    f->count += f->count < 1000;
+    f->until_ms = clock_ms() + for_ms;
 }
 
 static void note_used(struct login_service *s, int64_t credential)
@@ -263,17 +333,31 @@ static void note_used(struct login_service *s, int64_t credential)
     }
 }
 
-void login_ended(struct login_service *s, struct slice name, struct slice peer, const struct login *login)
+static void ended(struct login_service *s, struct slice name, struct slice peer, const struct login *login, bool again)
 {
+    struct arena a;
+    unsigned char net[16];
+    bool loopback;
     metric_add(login ? METRIC_LOGINS_OK : METRIC_LOGINS_FAILED, 1);
     LOG_EVENT(login ? LOG_INFO : LOG_WARN, login ? "login" : "login-failed", LOG_TEXT("name", slice_first(name, 320)), LOG_TEXT("peer", peer));
-    SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&s->lock);
-    (void)held;
-    struct failures *f = failures_of(s, name, peer);
-    f->count = login ? 0 : f->count + 1;
-    f->until_ms = clock_ms() + FAIL_MS;
-    if (login)
+    arena_init(&a, 16 * 1024);
+    name = counted_name(name, &a);
+    network_of(peer, net, &loopback);
+    (void)pthread_mutex_lock(&s->lock);
+    if (login) {
+        *failures_of(s, name, net) = (struct failures){0};
         note_used(s, login->credential);
+    } else if (!again) { /* a phone with last week's password tells one thing, however often */
+        count_failure(s, name, net, FAIL_MS);
+        count_failure(s, SLICE(""), net, FAIL_MS);
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    arena_free(&a);
+}
+
+void login_ended(struct login_service *s, struct slice name, struct slice peer, const struct login *login)
+{
+    ended(s, name, peer, login, false);
 }
 
 struct used_change {
@@ -303,60 +387,88 @@ void login_flush_used(struct login_service *s)
 
 /* --- the check */
 
-static struct error read_account(struct login_service *s, struct slice name, struct arena *a, struct account *account, struct credential **all, size_t *n)
+static struct error domain_state_of(struct sql *db, int64_t domain, enum domain_state *state)
 {
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT state FROM domain WHERE id = $1");
+    sql_bind_int(st, 1, domain);
+    *state = sql_row(st) ? (enum domain_state)sql_int(st, 0) : DOMAIN_SUSPENDED;
+    return sql_result(st);
+}
+
+/* *open: may log in at all. account->id 0: no such name. */
+static struct error read_account(struct login_service *s, struct slice name, struct arena *a, struct account *account, struct credential **all, size_t *n, bool *open)
+{
+    enum domain_state state;
     SCOPED(store_reader_return) struct sql *db = store_reader(s->store);
     *n = 0;
-    *account = (struct account){0};
-    struct error e = account_find(db, name, a, account);
+    *open = false;
+    *account = (struct account){.name = SLICE("")};
+    struct error e = name.n <= NAME_BYTES_MAX ? account_find(db, name, a, account) : error_make(ERROR_NOT_FOUND, "no such account");
     if (e.code == ERROR_NOT_FOUND || e.code == ERROR_INVALID) {
         account->id = 0;
         return OK;
     }
     TRY(e);
+    TRY(domain_state_of(db, account->domain, &state));
+    *open = account->state == ACCOUNT_ACTIVE && account->kind != ACCOUNT_GROUP && state == DOMAIN_ACTIVE;
     return credential_list(db, account->id, a, all, n);
 }
 
-struct error login_password(struct login_service *s, struct slice name, struct slice password, int scope, struct slice peer, struct arena *a, struct login *out)
+/* The app password among the credentials, or NULL. All are compared, whichever fits. */
+static const struct credential *find_app_password(const struct credential *all, size_t n, struct slice password)
+{
+    const struct credential *fits = NULL;
+    unsigned char lookup[32];
+    app_password_lookup(password, lookup);
+    for (size_t i = 0; i < n; i++)
+        if (all[i].kind == CREDENTIAL_APP_PASSWORD && all[i].secret.n == 32 && CRYPTO_memcmp(all[i].secret.p, lookup, 32) == 0)
+            fits = &all[i];
+    return fits;
+}
+
+static struct error check(struct login_service *s, struct slice name, struct slice password, int scope, struct slice peer, struct arena *a, struct login *out)
 {
     struct account account;
     struct credential *all = NULL;
     size_t n;
-    unsigned char lookup[32];
-    TRY(read_account(s, name, a, &account, &all, &n));
-    bool open = account.id && account.state == ACCOUNT_ACTIVE && account.kind != ACCOUNT_GROUP;
+    bool open, again = false, fits = false;
+    TRY(read_account(s, name, a, &account, &all, &n, &open));
+    const struct credential *main_password = NULL, *app = find_app_password(all, n, password);
+    for (size_t i = 0; i < n; i++)
+        if (all[i].kind == CREDENTIAL_PASSWORD)
+            main_password = &all[i];
     *out = (struct login){.account = account.id, .name = account.name};
-    if (open && recall(s, account.id, password, scope, &out->credential)) {
-        login_ended(s, name, peer, out);
-        return OK;
-    }
-    app_password_lookup(password, lookup);
-    const char *hash = s->dummy;
-    int64_t main_credential = 0;
-    bool fits = false;
-    for (size_t i = 0; i < n; i++) {
-        if (all[i].kind == CREDENTIAL_PASSWORD) {
-            hash = arena_string(a, all[i].secret);
-            main_credential = all[i].id;
-        } else if (all[i].kind == CREDENTIAL_APP_PASSWORD && all[i].secret.n == 32 && CRYPTO_memcmp(all[i].secret.p, lookup, 32) == 0 && all[i].scope & scope) {
-            fits = true;
-            out->credential = all[i].id;
-        }
-    }
-    if (!fits) {
+    if (app) { /* 128 random bits need no slow hash */
+        fits = (app->scope & scope) != 0;
+        out->credential = app->id;
+    } else {
+        const char *hash = main_password ? arena_string(a, main_password->secret) : s->dummy;
         if (!hash)
             return error_make(ERROR_MEMORY, "no memory for a login");
-        if (!permit_take(s))
+        enum verdict v = judge(s, account.id, hash, main_password ? SLICE("") : name, password, a, &again);
+        if (v == NOT_KNOWN)
             return error_make(ERROR_BUSY, "too many logins at once, try again");
-        fits = hash_fits(hash, password, a);
-        permit_give(s);
-        out->credential = main_credential;
+        fits = v == RIGHT && main_password && main_password->scope & scope;
+        out->credential = main_password ? main_password->id : 0;
     }
     fits = fits && open;
-    if (fits)
-        remember(s, account.id, password, out->credential == main_credential ? SCOPE_ALL : scope, out->credential);
-    login_ended(s, name, peer, fits ? out : NULL);
+    ended(s, name, peer, fits ? out : NULL, again);
     return fits ? OK : error_make(ERROR_AUTH, "wrong name or password");
+}
+
+struct error login_password(struct login_service *s, struct slice name, struct slice password, int scope, struct slice peer, struct arena *a, struct login *out)
+{
+    *out = (struct login){.name = SLICE("")};
+    if (password.n == 0 || password.n > PASSWORD_MAX || memchr(password.p, 0, password.n)) { /* nobody has such a password, so its cost tells nothing */
+        ended(s, name, peer, NULL, false);
+        return error_make(ERROR_AUTH, "wrong name or password");
+    }
+    struct slice prepared = password_prepare(password, a);
+    if (!prepared.p)
+        return error_make(ERROR_MEMORY, "no memory for a login");
+    struct error e = check(s, name, prepared, scope, peer, a, out);
+    password_forget(prepared);
+    return e;
 }
 
 /* --- SCRAM */
@@ -371,17 +483,15 @@ void login_salt(struct login_service *s, struct slice name, unsigned char salt[1
 
 struct error scram_verifier(struct login_service *s, struct slice name, struct slice password, unsigned char keys[SCRAM_KEYS])
 {
-    unsigned char salt[16], salted[32], client[32];
-    unsigned n = 32;
+    unsigned char salt[16];
+    struct arena a;
+    arena_init(&a, 16 * 1024);
+    struct slice prepared = password_prepare(password, &a);
     login_salt(s, name, salt);
-    if (PKCS5_PBKDF2_HMAC(password.p, (int)password.n, salt, 16, SCRAM_ROUNDS, EVP_sha256(), 32, salted) != 1)
-        return error_make(ERROR_MEMORY, "no memory for a verifier");
-    (void)HMAC(EVP_sha256(), salted, 32, (const unsigned char *)"Client Key", 10, client, &n);
-    (void)EVP_Digest(client, 32, keys, &n, EVP_sha256(), NULL);
-    (void)HMAC(EVP_sha256(), salted, 32, (const unsigned char *)"Server Key", 10, keys + 32, &n);
-    OPENSSL_cleanse(salted, sizeof salted);
-    OPENSSL_cleanse(client, sizeof client);
-    return OK;
+    struct error e = prepared.p ? scram_keys_make(prepared, slice_make((const char *)salt, sizeof salt), SCRAM_ROUNDS, keys) : error_make(ERROR_MEMORY, "no memory for a verifier");
+    password_forget(prepared);
+    arena_free(&a);
+    return e;
 }
 
 struct error login_verifiers(struct login_service *s, struct slice name, int scope, struct arena *a, struct scram_keys **out, size_t *n_out, struct slice *canonical)
@@ -389,13 +499,14 @@ struct error login_verifiers(struct login_service *s, struct slice name, int sco
     struct account account;
     struct credential *all = NULL;
     size_t n;
-    TRY(read_account(s, name, a, &account, &all, &n));
+    bool open;
+    TRY(read_account(s, name, a, &account, &all, &n, &open));
     *n_out = 0;
-    *canonical = account.id ? account.name : arena_copy(a, name);
+    *canonical = account.id ? account.name : counted_name(name, a); /* "Budi@" and "budi@" get one salt, known or not */
     *out = arena_zero(a, n + 1, sizeof **out);
     if (!*out || !canonical->p)
         return error_make(ERROR_MEMORY, "no memory for a login");
-    if (!account.id || account.state != ACCOUNT_ACTIVE || account.kind == ACCOUNT_GROUP)
+    if (!open)
         return OK;
     for (size_t i = 0; i < n; i++) {
         if (all[i].keys.n != SCRAM_KEYS || !(all[i].scope & scope))

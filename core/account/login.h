@@ -39,10 +39,12 @@ void login_forget(struct login_service *s, int64_t account);
  * passwords of an account, so one exchange can be checked against each of them (docs/decisions/0010-scram.md). */
 enum { SCRAM_ROUNDS = 100000, SCRAM_KEYS = 64 };
 
-/* crypt(3) with yescrypt into the arena; NULL when memory is out. */
+/* crypt(3) with yescrypt into the arena, of the password in NFC. NULL: memory is out, or it is empty, longer than 256 bytes or holds a NUL. */
 char *password_hash(struct slice password, struct arena *a);
+/* `name` is the canonical primary address: its salt is the account's. ERROR_MEMORY. Worker: 100,000 rounds. */
 struct error scram_verifier(struct login_service *s, struct slice name, struct slice password, unsigned char keys[SCRAM_KEYS]);
-/* Replaces the main password; any crypt(3) form: imports keep theirs. `keys` NULL: no SCRAM for it (the default: a verifier is weaker than a yescrypt hash). */
+/* Replaces the main password; crypt(3) forms of imports are kept: yescrypt (to 64 MB), bcrypt (to cost 14), sha256-crypt and
+ * sha512-crypt (to 1,000,000 rounds), md5-crypt; ERROR_INVALID for others. `keys` NULL: no SCRAM for it (the default: a verifier is weaker than a yescrypt hash). */
 struct error password_set(struct sql *db, int64_t account, struct slice hash, const unsigned char keys[SCRAM_KEYS]);
 
 struct app_password {

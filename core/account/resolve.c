@@ -3,7 +3,7 @@
 #include "core/cleanup.h"
 #include "core/store/grant.h"
 
-enum { DEPTH_MAX = 10, RESULT_MAX = 10000 };
+enum { DEPTH_MAX = 10, RESULT_MAX = 10000, GROUPS_MAX = 1000 };
 
 #define NO_MEMORY error_make(ERROR_MEMORY, "no memory for recipients")
 
@@ -14,14 +14,16 @@ struct resolving {
     size_t room_accounts, room_foreign;
     int64_t *groups; /* that were unfolded: a cycle is cut */
     size_t n_groups;
+    struct slice *local; /* targets of forwards and foreign members that turned out to be ours: resolved one after the other */
+    size_t n_local, room_local;
 };
 
 static struct error grow(struct resolving *r, void **all, size_t n, size_t *room, size_t size)
 {
+    if (n >= RESULT_MAX) /* not ERROR_LIMIT: it is this one recipient's fault, the others of the mail must not suffer */
+        return error_make(ERROR_DENIED, "the group has too many members");
     if (n < *room)
         return OK;
-    if (n >= RESULT_MAX)
-        return error_make(ERROR_LIMIT, "the group has too many members");
     size_t wanted = *room ? *room * 2 : 8;
     void *grown = arena_grow(r->arena, *all, n * size, wanted * size);
     if (!grown)
@@ -41,8 +43,32 @@ static struct error add_account(struct resolving *r, int64_t id)
     return OK;
 }
 
+/* Mail for ourselves never goes to the queue, also where an admin wrote one of our addresses as if it were foreign. */
+static struct error add_local(struct resolving *r, struct slice address)
+{
+    for (size_t i = 0; i < r->n_local; i++)
+        if (slice_eq(r->local[i], address))
+            return OK;
+    if (r->n_local >= GROUPS_MAX)
+        return error_make(ERROR_DENIED, "too many forwards follow each other");
+    TRY(grow(r, (void **)&r->local, r->n_local, &r->room_local, sizeof(struct slice)));
+    r->local[r->n_local++] = address;
+    return OK;
+}
+
 static struct error add_foreign(struct resolving *r, struct slice address)
 {
+    struct address x;
+    struct domain domain;
+    if (!address.p)
+        return NO_MEMORY;
+    if (address_parse(address, r->arena, &x).code != ERROR_NONE)
+        return OK; /* not an address: nobody could be written to */
+    struct error e = domain_find(r->db, x.domain, r->arena, &domain);
+    if (e.code == ERROR_NONE)
+        return add_local(r, address);
+    if (e.code != ERROR_NOT_FOUND)
+        return e;
     for (size_t i = 0; i < r->out->n_foreign; i++)
         if (slice_eq(r->out->foreign[i], address))
             return OK;
@@ -88,8 +114,10 @@ static struct error unfold(struct resolving *r, int64_t first)
             size_t n_members, seen = 0;
             while (seen < r->n_groups && r->groups[seen] != level[i])
                 seen++;
-            if (seen < r->n_groups || r->n_groups >= 1000)
+            if (seen < r->n_groups)
                 continue;
+            if (depth == DEPTH_MAX || r->n_groups >= GROUPS_MAX) /* leaving members out in silence would lose their mail */
+                return error_make(ERROR_DENIED, "the groups are nested too deeply");
             r->groups[r->n_groups++] = level[i];
             TRY(member_list(r->db, level[i], r->arena, &members, &n_members));
             for (size_t m = 0; m < n_members; m++) {
@@ -108,7 +136,7 @@ static struct error unfold(struct resolving *r, int64_t first)
 }
 
 /* Rows of one local part; *found how many. */
-static struct error look_up(struct resolving *r, int64_t domain, struct slice local, int *found)
+static struct error look_up_one(struct resolving *r, int64_t domain, struct slice local, int *found)
 {
     int64_t accounts[64];
     int n = 0;
@@ -136,6 +164,35 @@ static struct error look_up(struct resolving *r, int64_t domain, struct slice lo
     return OK;
 }
 
+/* The address itself, without its detail, the catch-all. */
+static struct error look_up(struct resolving *r, int64_t domain, struct slice local, struct slice *detail, int *found)
+{
+    *detail = SLICE("");
+    TRY(look_up_one(r, domain, local, found));
+    size_t plus = slice_find(local, '+');
+    if (!*found && plus && plus < local.n) {
+        *detail = slice_after(local, plus + 1);
+        TRY(look_up_one(r, domain, slice_first(local, plus), found));
+    }
+    return *found ? OK : look_up_one(r, domain, SLICE("*"), found);
+}
+
+static struct error follow_local(struct resolving *r)
+{
+    for (size_t i = 0; i < r->n_local; i++) {
+        struct address x;
+        struct domain domain;
+        struct slice detail;
+        int found;
+        TRY(address_parse(r->local[i], r->arena, &x));
+        TRY(domain_find(r->db, x.domain, r->arena, &domain));
+        struct error e = domain.state == DOMAIN_ACTIVE ? look_up(r, domain.id, x.local, &detail, &found) : OK;
+        if (e.code != ERROR_NONE && e.code != ERROR_DENIED)
+            return e;
+    }
+    return OK;
+}
+
 static struct error find_domain(struct sql *db, const struct address *address, struct arena *a, struct domain *domain)
 {
     if (address->domain.n)
@@ -153,7 +210,7 @@ struct error address_resolve(struct sql *db, const struct address *address, stru
     struct domain domain;
     int found;
     *out = (struct resolved){.detail = SLICE("")};
-    r.groups = arena_alloc(a, 1000 * sizeof *r.groups);
+    r.groups = arena_alloc(a, GROUPS_MAX * sizeof *r.groups);
     if (!r.groups)
         return NO_MEMORY;
     struct error e = find_domain(db, address, a, &domain);
@@ -162,14 +219,8 @@ struct error address_resolve(struct sql *db, const struct address *address, stru
     TRY(e);
     if (domain.state != DOMAIN_ACTIVE)
         return error_make(ERROR_DENIED, "the domain is suspended");
-    TRY(look_up(&r, domain.id, address->local, &found));
-    size_t plus = slice_find(address->local, '+');
-    if (!found && plus && plus < address->local.n) {
-        out->detail = slice_after(address->local, plus + 1);
-        TRY(look_up(&r, domain.id, slice_first(address->local, plus), &found));
-    }
-    if (!found)
-        TRY(look_up(&r, domain.id, SLICE("*"), &found));
+    TRY(look_up(&r, domain.id, address->local, &out->detail, &found));
+    TRY(follow_local(&r));
     if (!found && slice_eq(address->local, SLICE("postmaster"))) {
         /* RFC 5321 4.5.1: it must exist; the first account of the domain answers until an admin names another */
         SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT id FROM account WHERE kind = 1 AND state = 0 ORDER BY domain <> $1, id LIMIT 1");
@@ -179,14 +230,16 @@ struct error address_resolve(struct sql *db, const struct address *address, stru
             TRY(add_account(&r, sql_int(st, 0)));
         }
     }
-    return found ? OK : error_make(ERROR_NOT_FOUND, "no such user here");
+    if (!found)
+        return error_make(ERROR_NOT_FOUND, "no such user here");
+    return out->n_accounts || out->n_foreign ? OK : error_make(ERROR_DENIED, "nobody receives mail for this address");
 }
 
 static struct error owns(struct sql *db, int64_t account, struct slice domain, struct slice local)
 {
     int64_t owner = 0;
     {
-        SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT x.account FROM domain d JOIN address x ON x.domain = d.id WHERE d.name = $1 AND x.local = $2 AND x.kind < 2");
+        SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT x.account FROM domain d JOIN address x ON x.domain = d.id WHERE d.name = $1 AND x.local = $2 AND x.local <> '*' AND x.kind < 2");
         sql_bind_text(st, 1, domain);
         sql_bind_text(st, 2, local);
         owner = sql_row(st) ? sql_int(st, 0) : 0;

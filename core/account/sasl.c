@@ -3,9 +3,9 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/rand.h>
 
+#include "core/account/scram.h"
 #include "core/cleanup.h"
 
 enum { INPUT_MAX = 16 * 1024, NAME_MAX_BYTES = 320 };
@@ -28,11 +28,17 @@ struct sasl {
 
 struct mechanism {
     struct slice name;
-    int client_first, needs_tls, plus;
+    int client_first, plus;
     struct error (*step)(struct sasl *x, struct slice input, struct slice *challenge, enum sasl_state *state);
 };
 
 #define REFUSED error_make(ERROR_AUTH, "wrong name or password")
+
+/* Something to bind to: only then is -PLUS offered, and a client that says "y" was lied to. */
+static bool can_bind(const struct sasl_context *c)
+{
+    return c->tls && c->binding_exporter.n + c->binding_unique.n + c->binding_endpoint.n > 0;
+}
 
 /* --- PLAIN and LOGIN */
 
@@ -48,9 +54,13 @@ static struct error plain_step(struct sasl *x, struct slice input, struct slice 
     size_t two = slice_find(rest, '\0');
     struct slice authzid = slice_first(input, one), name = slice_first(rest, two), password = slice_after(rest, two + 1);
     *state = SASL_DONE;
-    if (one == input.n || two == rest.n || name.n == 0 || (authzid.n && !slice_eq_nocase(authzid, name)))
+    if (one == input.n || two == rest.n || name.n == 0 || (authzid.n && !slice_eq_nocase(authzid, name))) {
+        login_ended(x->service, slice_first(name, NAME_MAX_BYTES), x->context.peer, NULL);
         return REFUSED;
-    x->name = name;
+    }
+    x->name = arena_copy(x->arena, slice_first(name, NAME_MAX_BYTES));
+    if (!x->name.p)
+        return error_make(ERROR_MEMORY, "no memory for a login");
     return login_password(x->service, name, password, x->context.scope, x->context.peer, x->arena, &x->login);
 }
 
@@ -134,17 +144,20 @@ static struct error scram_first(struct sasl *x, struct slice input, struct slice
     rest = slice_after(rest, comma + 1);
     if (plus ? !slice_starts(flag, SLICE("p=")) : !slice_eq(flag, SLICE("n")) && !slice_eq(flag, SLICE("y")))
         return REFUSED;
-    if (slice_eq(flag, SLICE("y")) && x->context.tls)
+    if (slice_eq(flag, SLICE("y")) && can_bind(&x->context))
         return REFUSED; /* RFC 5802 6: the client believes that we offer no binding, but we did: somebody stands between */
     comma = slice_find(rest, ',');
-    if (comma && comma < rest.n && !slice_starts(rest, SLICE("a=")))
+    if (comma == rest.n || (comma && !slice_starts(rest, SLICE("a="))))
         return REFUSED;
+    struct slice authzid = slice_after(slice_first(rest, comma), 2);
     rest = slice_after(rest, comma + 1);
     x->gs2 = arena_copy(x->arena, slice_first(input, input.n - rest.n));
     x->first_bare = arena_copy(x->arena, rest);
     struct slice raw;
     if (!attribute(&rest, 'n', &raw) || !attribute(&rest, 'r', &nonce) || nonce.n == 0 || nonce.n > 256 || !unescape(raw, x->arena, &name))
         return REFUSED;
+    if (authzid.n && !(unescape(authzid, x->arena, &authzid) && slice_eq_nocase(authzid, name)))
+        return REFUSED; /* nobody may be somebody else here */
     x->name = name;
     TRY(login_verifiers(x->service, name, x->context.scope, x->arena, &x->keys, &x->n_keys, &canonical));
     login_salt(x->service, canonical, salt);
@@ -180,46 +193,41 @@ static bool binding_fits(const struct sasl *x, struct slice c)
     return n >= 0 && (size_t)n == x->gs2.n + data.n && memcmp(got, x->gs2.p, x->gs2.n) == 0 && CRYPTO_memcmp(got + x->gs2.n, data.p, data.n) == 0;
 }
 
-/* One verifier against the proof (RFC 5802 3). */
-static bool proof_fits(const struct scram_keys *k, struct slice auth, const unsigned char proof[32])
-{
-    unsigned char signature[32], client[32], stored[32];
-    unsigned n = 32;
-    (void)HMAC(EVP_sha256(), k->keys, 32, (const unsigned char *)auth.p, auth.n, signature, &n);
-    for (int i = 0; i < 32; i++)
-        client[i] = proof[i] ^ signature[i];
-    (void)EVP_Digest(client, 32, stored, &n, EVP_sha256(), NULL);
-    return CRYPTO_memcmp(stored, k->keys, 32) == 0;
-}
-
 static struct error scram_final(struct sasl *x, struct slice input, struct slice *challenge)
 {
+    static const unsigned char nobody[SCRAM_KEYS] = {0};
     struct slice rest = input, c, r, p;
     unsigned char proof[48], signature[32];
-    unsigned n = 32;
     const struct scram_keys *fits = NULL;
     if (!attribute(&rest, 'c', &c) || !attribute(&rest, 'r', &r))
         return REFUSED;
     while (rest.n && rest.p[0] != 'p') /* extensions */
         rest = slice_after(rest, slice_find(rest, ',') + 1);
     struct slice without = slice_first(input, input.n - rest.n - (rest.n ? 1 : 0));
-    if (!attribute(&rest, 'p', &p) || decode(p, proof, sizeof proof) != 32 || !slice_eq(r, x->nonce) || !binding_fits(x, c))
+    if (!attribute(&rest, 'p', &p) || rest.n || decode(p, proof, sizeof proof) != 32 || !slice_eq(r, x->nonce) || !binding_fits(x, c))
         return REFUSED;
     char *auth = arena_printf(x->arena, "%.*s,%.*s,%.*s", SLICE_ARG(x->first_bare), SLICE_ARG(x->server_first), SLICE_ARG(without));
     if (!auth)
         return error_make(ERROR_MEMORY, "no memory for a login");
+    struct slice message = slice_of(auth);
     for (size_t i = 0; i < x->n_keys; i++)
-        if (proof_fits(&x->keys[i], slice_of(auth), proof))
+        if (scram_proof_fits(x->keys[i].keys, message, proof))
             fits = &x->keys[i];
+    if (x->n_keys == 0)
+        (void)scram_proof_fits(nobody, message, proof);
     if (!fits)
         return REFUSED;
-    (void)HMAC(EVP_sha256(), fits->keys + 32, 32, (const unsigned char *)auth, strlen(auth), signature, &n);
+    scram_sign(fits->keys, message, signature);
     struct slice v = encode(x->arena, signature, 32);
     char *text = v.p ? arena_printf(x->arena, "v=%.*s", SLICE_ARG(v)) : NULL;
     struct slice canonical;
     struct scram_keys *again;
-    size_t n_again;
+    size_t n_again, still = 0;
     TRY(login_verifiers(x->service, x->name, x->context.scope, x->arena, &again, &n_again, &canonical));
+    while (still < n_again && again[still].credential != fits->credential)
+        still++;
+    if (still == n_again)
+        return REFUSED; /* revoked while the client was thinking */
     if (!text)
         return error_make(ERROR_MEMORY, "no memory for a login");
     x->login = (struct login){fits->account, fits->credential, canonical};
@@ -244,10 +252,10 @@ static struct error scram_step(struct sasl *x, struct slice input, struct slice 
 }
 
 static const struct mechanism mechanisms[] = {
-    {{"PLAIN", 5}, 1, 0, 0, plain_step},
-    {{"LOGIN", 5}, 0, 0, 0, login_step},
-    {{"SCRAM-SHA-256", 13}, 1, 0, 0, scram_step},
-    {{"SCRAM-SHA-256-PLUS", 18}, 1, 1, 1, scram_step},
+    {{"PLAIN", 5}, 1, 0, plain_step},
+    {{"LOGIN", 5}, 0, 0, login_step},
+    {{"SCRAM-SHA-256", 13}, 1, 0, scram_step},
+    {{"SCRAM-SHA-256-PLUS", 18}, 1, 1, scram_step},
 };
 
 enum { N_MECHANISMS = sizeof mechanisms / sizeof mechanisms[0] };
@@ -255,7 +263,7 @@ enum { N_MECHANISMS = sizeof mechanisms / sizeof mechanisms[0] };
 void sasl_names(const struct sasl_context *context, struct slice before, struct buffer *out)
 {
     for (size_t i = 0; i < N_MECHANISMS; i++) {
-        if (mechanisms[i].needs_tls && !context->tls)
+        if (mechanisms[i].plus && !can_bind(context))
             continue;
         buffer_add(out, before);
         buffer_add(out, mechanisms[i].name);
@@ -265,7 +273,7 @@ void sasl_names(const struct sasl_context *context, struct slice before, struct 
 struct sasl *sasl_new(struct login_service *service, struct slice name, const struct sasl_context *context, struct arena *a)
 {
     for (size_t i = 0; i < N_MECHANISMS; i++) {
-        if (!slice_eq_nocase(name, mechanisms[i].name) || (mechanisms[i].needs_tls && !context->tls))
+        if (!slice_eq_nocase(name, mechanisms[i].name) || (mechanisms[i].plus && !can_bind(context)))
             continue;
         struct sasl *x = arena_zero(a, 1, sizeof *x);
         if (x) {
