@@ -25,8 +25,11 @@ static bool labels_fit(struct slice s)
 {
     size_t start = 0;
     for (size_t i = 0; i <= s.n; i++) {
-        if (i < s.n && s.p[i] != '.')
+        if (i < s.n && s.p[i] != '.') {
+            if (!ascii_is_alnum(s.p[i]) && s.p[i] != '-' && s.p[i] != '_') /* with its STD3 flag libidn2 drops such bytes in silence, without it keeps them */
+                return false;
             continue;
+        }
         if (i == start || i - start > 63 || s.p[start] == '-' || s.p[i - 1] == '-')
             return false;
         start = i + 1;
@@ -53,7 +56,7 @@ static struct error canonical_domain(struct slice s, struct arena *a, struct sli
     if (is_literal(*out))
         return OK;
     if (!plain) { /* UTS 46, not transitional: ß stays ß */
-        if (idn2_lookup_u8((const uint8_t *)text, (uint8_t **)&ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL | IDN2_USE_STD3_ASCII_RULES) != IDN2_OK)
+        if (idn2_lookup_u8((const uint8_t *)text, (uint8_t **)&ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
             return BAD;
         *out = arena_copy(a, slice_of(ascii));
         idn2_free(ascii);

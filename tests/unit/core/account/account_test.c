@@ -20,7 +20,7 @@ static void an_address_has_one_form(void **state)
         {"u@b\xC3\xBC" "cher.example", "u@xn--bcher-kva.example"},
         {"u@XN--BCHER-KVA.example", "u@xn--bcher-kva.example"},
         {"u@kantor\xE3\x80\x82" "example", "u@kantor.example"},                       /* full-width dot */
-        {"u@k\xD0\xB0ntor.example", "u@xn--kntor-6nf.example"},                       /* Cyrillic а: foreign */
+        {"u@k\xD0\xB0ntor.example", "u@xn--kntor-4ve.example"},                       /* Cyrillic а: foreign */
         {"Stra\xC3\x9F" "e@kantor.example", "stra\xC3\x9F" "e@kantor.example"},
         {"u@stra\xC3\x9F" "e.example", "u@xn--strae-oqa.example"},
         {"u@[192.0.2.1]", "u@[192.0.2.1]"},
@@ -28,7 +28,7 @@ static void an_address_has_one_form(void **state)
         {"*@kantor.example", "*@kantor.example"},
         {"", NULL}, {"@", NULL}, {"budi", NULL}, {"@kantor.example", NULL}, {"budi@", NULL}, {"budi@.", NULL}, {".budi@kantor.example", NULL},
         {"budi.@kantor.example", NULL}, {"bu..di@kantor.example", NULL}, {"bu di@kantor.example", NULL}, {"\"\"@kantor.example", NULL}, {"budi@kantor..example", NULL},
-        {"budi@-kantor.example", NULL}, {"budi@kan tor.example", NULL}, {"a\x01@kantor.example", NULL}, {"\xFF@kantor.example", NULL}, {"\"a\"b\"@kantor.example", NULL},
+        {"budi@-kantor.example", NULL}, {"budi@kan tor.example", NULL}, {"budi@kan\xC2\xA0tor.example", NULL}, {"budi@(kantor).example", NULL}, {"a\x01@kantor.example", NULL}, {"\xFF@kantor.example", NULL}, {"\"a\"b\"@kantor.example", NULL},
         {"\"a\\\"@kantor.example", NULL}, {"<budi@kantor.example>", NULL}, {"u@[1.2.3.4", NULL}, {"u@[1.2 3]", NULL},
         {"u@aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example", NULL},
     };
