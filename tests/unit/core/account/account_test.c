@@ -206,7 +206,7 @@ static void groups_nest_ten_deep_and_one_more_is_refused(void **state)
 {
     struct world *w = *state;
     struct resolved r;
-    int64_t below = add(w, ACCOUNT_PERSON, "budi@kantor.example");
+    int64_t below = add(w, ACCOUNT_PERSON, "budi@kantor.example"), sari = add(w, ACCOUNT_PERSON, "sari@kantor.example");
     for (int i = 1; i <= 11; i++) {
         char name[64];
         (void)snprintf(name, sizeof name, "g%d@kantor.example", i);
@@ -214,6 +214,7 @@ static void groups_nest_ten_deep_and_one_more_is_refused(void **state)
         assert_int_equal(step(w, (struct step){.what = MEMBER, .account = g, .other = below}), ERROR_NONE);
         below = g;
     }
+    assert_int_equal(step(w, (struct step){.what = MEMBER, .account = below, .other = sari}), ERROR_NONE);
     assert_int_equal(resolve(w, "g10@kantor.example", &r).code, ERROR_NONE);
     assert_int_equal(r.n_accounts, 1);
     assert_int_equal(resolve(w, "g11@kantor.example", &r).code, ERROR_DENIED);

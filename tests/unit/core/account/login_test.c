@@ -247,6 +247,7 @@ static void the_main_password_survives_a_full_list_of_app_passwords(void **state
 struct thread_try {
     struct world *w;
     int number, right, auth, busy;
+    pthread_barrier_t *start;
 };
 
 static void *log_in_often(void *arg)
@@ -254,6 +255,7 @@ static void *log_in_often(void *arg)
     struct thread_try *t = arg;
     struct arena a;
     arena_init(&a, 1024 * 1024);
+    (void)pthread_barrier_wait(t->start);
     for (int i = 0; i < 200; i++) {
         struct login l;
         char password[32];
@@ -279,8 +281,10 @@ static void thirty_threads_with_one_password_cost_one_hash(void **state)
     struct thread_try tries[THREADS] = {{0}};
     (void)add_person(w, "budi@kantor.example", NULL);
     uint64_t before = login_hashes(w->login);
+    pthread_barrier_t start;
+    (void)pthread_barrier_init(&start, NULL, THREADS);
     for (int i = 0; i < THREADS; i++) {
-        tries[i] = (struct thread_try){.w = w, .number = i};
+        tries[i] = (struct thread_try){.w = w, .number = i, .start = &start};
         assert_int_equal(pthread_create(&threads[i], NULL, log_in_often, &tries[i]), 0);
     }
     for (int i = 0; i < THREADS; i++) {
@@ -289,6 +293,7 @@ static void thirty_threads_with_one_password_cost_one_hash(void **state)
         assert_int_equal(tries[i].auth, 4);
         assert_int_equal(tries[i].busy, 0);
     }
+    (void)pthread_barrier_destroy(&start);
     assert_int_equal(login_hashes(w->login) - before, 2); /* the right one and the wrong one */
 }
 
