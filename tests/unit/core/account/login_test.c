@@ -287,8 +287,9 @@ static void thirty_threads_with_one_password_cost_one_hash(void **state)
         tries[i] = (struct thread_try){.w = w, .number = i, .start = &start};
         assert_int_equal(pthread_create(&threads[i], NULL, log_in_often, &tries[i]), 0);
     }
-    for (int i = 0; i < THREADS; i++) {
+    for (int i = 0; i < THREADS; i++)
         (void)pthread_join(threads[i], NULL);
+    for (int i = 0; i < THREADS; i++) {
         assert_int_equal(tries[i].right, 196);
         assert_int_equal(tries[i].auth, 4);
         assert_int_equal(tries[i].busy, 0);
