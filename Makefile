@@ -66,11 +66,40 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libkantor.a
 unit: $(UNIT_BIN)
 	@failed=0; for t in $(UNIT_BIN); do echo "== $$t"; $$t || failed=1; done; exit $$failed
 
+# --- the two commands
+deps:
+	@tools/install_packages.sh conf/packages-build
+
+run: deps
+	@$(MAKE) --no-print-directory -j2 all
+	exec $(BUILD)/kantord --demo ./demo --port-base 10000
+
+test-deps:
+	@tools/install_packages.sh conf/packages-build tests/packages
+
+# unit, protocol and crash tests; ASan, UBSan and clang are in .ci/run
+test: test-deps
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory unit
+	BUILD=$(BUILD) /usr/bin/python3 -m pytest tests/protocol tests/crash
+
+test-long: test-deps
+	@$(MAKE) --no-print-directory all
+	BUILD=$(BUILD) CRASH_ROUNDS=50 /usr/bin/python3 -m pytest tests/protocol tests/crash
+
+PREFIX ?= /usr
+install: all
+	install -D -m 755 $(BUILD)/kantord $(DESTDIR)$(PREFIX)/sbin/kantord
+	install -D -m 755 $(BUILD)/kantorctl $(DESTDIR)$(PREFIX)/sbin/kantorctl
+	install -D -m 644 conf/kantor.service $(DESTDIR)/lib/systemd/system/kantor.service
+	install -d $(DESTDIR)/etc/kantor
+	[ -e $(DESTDIR)/etc/kantor/kantor.conf ] || $(BUILD)/kantord --print-sample > $(DESTDIR)/etc/kantor/kantor.conf
+
 clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all unit clean
+.PHONY: all unit clean deps run test-deps test test-long install
 
 # .incbin is not seen by -MMD
 $(BUILD)/obj/core/store/schema.o: $(wildcard core/store/schema/*.sql)

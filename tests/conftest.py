@@ -5,7 +5,7 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
-from kantor import Server  # noqa: E402
+from talk import Server  # noqa: E402
 
 
 @pytest.fixture(scope="module")

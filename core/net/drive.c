@@ -34,6 +34,7 @@ static enum step ran(struct connection *c, enum run r)
 {
     struct connection_inner *in = c->inner;
     active(c);
+    c->want = 0; /* it was about the command that is done */
     in->parked = r == RUN_PARK;
     switch (r) {
     case RUN_NEXT:

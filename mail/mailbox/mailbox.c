@@ -141,7 +141,10 @@ struct error mailbox_find(struct sql *db, int64_t actor, struct slice path, stru
     *out = (struct mailbox){.selectable = 1};
     TRY(mailbox_canonical(path, a, &out->path));
     TRY(find_place(db, actor, out->path, a, &place));
-    TRY(walk(db, place.account, place.rest, a, &out->c, &parent, &missing));
+    struct error e = walk(db, place.account, place.rest, a, &out->c, &parent, &missing);
+    if (e.code == ERROR_NOT_FOUND)
+        return NOT_FOUND; /* the same words as for one that the actor may not see (attacks.md IM-16) */
+    TRY(e);
     TRY(grant_rights(db, out->c.id, actor, &out->rights));
     return out->rights & RIGHT_LOOKUP ? OK : NOT_FOUND;
 }

@@ -176,16 +176,16 @@ def test_a_nul_byte_and_a_message_that_is_too_large_are_refused_after_the_end(se
 
 
 def test_lmtp_answers_for_each_recipient_and_a_full_mailbox_is_a_passing_fault(server):
-    server.ctl("account", "quota", "dewi@kantor.example", "100")
+    server.ctl("account", "add", "small@kantor.example")
+    server.ctl("account", "quota", "small@kantor.example", "100")
     with server.smtp(24) as c:
         c.expect("LHLO test", "250")
         c.expect("MAIL FROM:<a@elsewhere.example>", "250")
         c.expect("RCPT TO:<budi@kantor.example>", "250")
-        c.expect("RCPT TO:<dewi@kantor.example>", "250")
+        c.expect("RCPT TO:<small@kantor.example>", "250")
         c.expect("DATA", "354")
         c.send(MAIL + b"x" * 200 + b"\r\n.\r\n")
         assert c.reply().startswith("250") and c.reply().startswith("452 4.2.2")
-    server.ctl("account", "quota", "dewi@kantor.example", "0")
 
 
 def test_a_browser_and_an_endless_line_are_sent_away(server):

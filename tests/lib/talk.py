@@ -85,7 +85,7 @@ class Server:
             c.expect(f"MAIL FROM:<{sender}>", "250")
             c.expect(f"RCPT TO:<{to}>", "250")
             c.expect("DATA", "354")
-            c.send(message.replace(b"\r\n.", b"\r\n..") + b"\r\n.\r\n")
+            c.send(message.replace(b"\r\n.", b"\r\n..") + (b"" if message.endswith(b"\r\n") else b"\r\n") + b".\r\n")
             return c.reply()
 
 
