@@ -2,7 +2,7 @@
 # tools/install_packages.sh LIST...: installs the Debian packages named in the lists that are missing; without the right to do so it prints the one line to run.
 set -eu
 missing=
-for p in $(cat "$@"); do
+for p in $(sed 's/#.*//' "$@"); do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
 done
 [ -n "$missing" ] || exit 0
