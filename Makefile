@@ -81,11 +81,11 @@ test-deps:
 test: test-deps
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory unit
-	BUILD=$(BUILD) /usr/bin/python3 -m pytest tests/protocol tests/crash
+	BUILD=$(BUILD) /usr/bin/python3 -m pytest tests/dialogue
 
 test-long: test-deps
 	@$(MAKE) --no-print-directory all
-	BUILD=$(BUILD) CRASH_ROUNDS=50 /usr/bin/python3 -m pytest tests/protocol tests/crash
+	BUILD=$(BUILD) CRASH_ROUNDS=50 /usr/bin/python3 -m pytest tests/dialogue
 
 PREFIX ?= /usr
 install: all

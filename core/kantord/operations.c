@@ -92,6 +92,7 @@ struct adding {
     struct operation_call *k;
     enum account_kind kind;
     struct slice hash;
+    const unsigned char *keys; /* SCRAM's, or NULL */
     int64_t from, count; /* prefix + number; count 0: the one address */
     struct slice prefix, domain;
 };
@@ -102,7 +103,7 @@ static struct error add_one(struct sql *db, struct adding *x, struct slice name)
     int64_t id;
     TRY(address_parse(name, x->k->arena, &address));
     TRY(account_add(db, (struct actor){0, 0}, x->kind, &address, operation_option(x->k, "title").p ? operation_option(x->k, "title") : address.local, &id));
-    return x->hash.n ? password_set(db, id, x->hash, NULL) : OK;
+    return x->hash.n ? password_set(db, id, x->hash, x->keys) : OK;
 }
 
 static struct error add_change(struct sql *db, void *arg)
@@ -130,8 +131,22 @@ static struct error hash_option(struct operation_call *k, struct slice *out)
     return hash ? OK : error_make(ERROR_MEMORY, "no memory for a password");
 }
 
+/* Clients take the strongest mechanism that is offered, and SCRAM is offered to every name alike: a person's password gets its verifier, too
+ * (docs/decisions/0010-scram.md). Only the running server knows the secret that the salt comes from. *keys NULL: none. */
+static struct error scram_keys_of(struct operation_call *k, struct slice name, unsigned char bytes[SCRAM_KEYS], const unsigned char **keys)
+{
+    struct slice password = operation_option(k, "password");
+    *keys = NULL;
+    if (!password.p || !k->server->login)
+        return OK;
+    TRY(scram_verifier(k->server->login, name, password, bytes));
+    *keys = bytes;
+    return OK;
+}
+
 static struct error add_accounts(struct operation_call *k, enum account_kind kind)
 {
+    unsigned char bytes[SCRAM_KEYS];
     struct adding x = {.k = k, .kind = kind, .prefix = operation_option(k, "prefix"), .domain = operation_option(k, "domain")};
     struct slice count = operation_option(k, "count");
     uint64_t n = 0;
@@ -139,6 +154,9 @@ static struct error add_accounts(struct operation_call *k, enum account_kind kin
     if (!count.p && k->n_words < 3)
         return error_make(ERROR_INVALID, "which address? `kantorctl account add NAME@DOMAIN --password …`, or --count N --prefix P --domain D");
     if (!count.p) {
+        struct address address;
+        TRY(address_parse(k->words[2], k->arena, &address));
+        TRY(scram_keys_of(k, slice_of(address_text(&address, k->arena)), bytes, &x.keys));
         struct error e = store_change(k->server->store, add_change, &x);
         return e.code == ERROR_EXISTS ? error_make(ERROR_EXISTS, "the address is in use") : e;
     }
@@ -201,6 +219,7 @@ struct account_change {
     enum account_state state;
     int64_t quota;
     struct slice hash;
+    const unsigned char *keys;
     int64_t account;
 };
 
@@ -214,7 +233,7 @@ static struct error account_change_run(struct sql *db, void *arg)
         return account_set_state(db, account.id, x->state);
     if (x->what == SET_QUOTA)
         return account_set_quota(db, account.id, x->quota, account.quota_items);
-    return password_set(db, account.id, x->hash, NULL);
+    return password_set(db, account.id, x->hash, x->keys);
 }
 
 static struct error change_account(struct operation_call *k, struct account_change *x)
@@ -231,7 +250,14 @@ static struct error change_account(struct operation_call *k, struct account_chan
 static struct error run_account_password(struct operation_call *k)
 {
     struct account_change x = {.what = SET_PASSWORD};
+    unsigned char bytes[SCRAM_KEYS];
+    struct account account;
+    {
+        SCOPED(store_reader_return) struct sql *db = store_reader(k->server->store);
+        TRY(operation_account(k, db, k->words[2], &account));
+    }
     TRY(hash_option(k, &x.hash));
+    TRY(scram_keys_of(k, account.name, bytes, &x.keys));
     return x.hash.n ? change_account(k, &x) : error_make(ERROR_INVALID, "which password? --password TEXT");
 }
 
