@@ -132,10 +132,10 @@ static struct error start(struct kantord *k)
     if (k->demo)
         TRY(demo_fill(k));
     metric_gauge("connections", "live client connections", read_connections, k->server.net);
-    TRY(net_start(k->server.net));
     TRY(net_signal(k->server.net, SIGTERM, on_stop, k));
     TRY(net_signal(k->server.net, SIGINT, on_stop, k));
     TRY(net_signal(k->server.net, SIGHUP, on_reload, k));
+    TRY(net_start(k->server.net)); /* behind the signals: who waits for `ready` may end us at once */
     TRY(net_timer(k->server.net, MINUTE_MS, every_minute, k));
     TRY(net_timer(k->server.net, DAY_MS, every_day, k));
     return control_start(k);

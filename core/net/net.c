@@ -130,6 +130,10 @@ struct error net_signal(struct net *n, int number, void (*handler)(void *), void
     if (!w)
         return error_make(ERROR_MEMORY, "no memory for a signal");
     *w = (struct signal_wish){.net = n, .number = number, .handler = handler, .arg = arg};
+    if (!n->started) { /* no thread has the base yet */
+        signal_begin(w);
+        return OK;
+    }
     return loop_call(&n->loops[0], signal_begin, w);
 }
 

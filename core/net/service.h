@@ -51,7 +51,7 @@ struct error net_start(struct net *n);
 struct error net_submit(struct net *n, void (*task)(void *arg), void *arg);
 /* Calls `tick` on a worker every period_ms, never twice at a time. After net_start. */
 struct error net_timer(struct net *n, int64_t period_ms, void (*tick)(void *arg), void *arg);
-/* Calls `handler` on the first loop when the signal comes. After net_start, in the thread that called it. */
+/* Calls `handler` on the first loop when the signal comes. Before net_start, or after it. */
 struct error net_signal(struct net *n, int signal_number, void (*handler)(void *arg), void *arg);
 /* Stops accepting, says farewell to idle connections, lets running commands finish (at most drain_ms), joins the threads. */
 void net_stop(struct net *n, int64_t drain_ms);

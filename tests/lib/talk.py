@@ -39,25 +39,29 @@ class Server:
         self.process = None
 
     def start(self):
-        self.log = open(os.path.join(self.folder, "log"), "ab")
-        self.process = subprocess.Popen([KANTORD, "--demo", self.folder, "--port-base", str(self.base)], stdout=subprocess.PIPE, stderr=self.log)
+        self.log_file = open(os.path.join(self.folder, "log"), "ab")
+        self.process = subprocess.Popen([KANTORD, "--demo", self.folder, "--port-base", str(self.base)], stdout=subprocess.PIPE, stderr=self.log_file)
         for line in self.process.stdout:
             if line == b"ready\n":
                 return self
-        raise RuntimeError("kantord did not become ready: " + open(self.log.name).read()[-2000:])
+        raise RuntimeError("kantord did not become ready: " + open(self.log_file.name).read()[-2000:])
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(TIMEOUT)
         self.process.stdout.close()
-        self.log.close()
+        self.log_file.close()
         return status
 
     def kill(self):
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
-        self.log.close()
+        self.log_file.close()
+
+    def log(self):
+        with open(os.path.join(self.folder, "log"), errors="replace") as f:
+            return f.read()
 
     def remove(self):
         shutil.rmtree(self.folder, ignore_errors=True)
