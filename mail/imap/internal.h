@@ -40,9 +40,9 @@ struct imap_box {
 
 struct imap_session;
 struct search;
+struct imap_row;
 typedef struct error (*imap_handler)(struct connection *c, struct imap_session *s, struct imap_args *a);
 
-struct imap_row;
 
 struct imap_append {
     int active, discard; /* discard: the literal is swallowed, `failed` is answered behind it */
@@ -96,7 +96,7 @@ struct imap_row {
     const char *specification;
 };
 
-extern const struct imap_row imap_rows[];
+/* commands.c */
 const struct imap_row *imap_row_find(struct slice verb, struct slice second);
 void imap_capabilities(struct connection *c, struct buffer *out);
 
@@ -108,7 +108,16 @@ struct error imap_internal(struct error e); /* what a handler passes on from the
 
 /* frame.c */
 enum frame imap_frame(struct connection *c);
+/* session_commands.c */
+struct error imap_capability_run(struct connection *c, struct imap_session *s, struct imap_args *a);
+struct error imap_noop_run(struct connection *c, struct imap_session *s, struct imap_args *a);
+struct error imap_logout_run(struct connection *c, struct imap_session *s, struct imap_args *a);
+struct error imap_id_run(struct connection *c, struct imap_session *s, struct imap_args *a);
+struct error imap_enable_run(struct connection *c, struct imap_session *s, struct imap_args *a);
+struct error imap_starttls_run(struct connection *c, struct imap_session *s, struct imap_args *a);
+struct error imap_compress_run(struct connection *c, struct imap_session *s, struct imap_args *a);
 /* session.c */
+struct error imap_idle_run(struct connection *c, struct imap_session *s, struct imap_args *a);
 void imap_box_close(struct imap_session *s);
 struct actor imap_actor(const struct imap_session *s);
 /* login.c */
