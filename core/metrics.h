@@ -30,6 +30,7 @@
     X(POP3_COMMANDS,               "commands_total",                   "service=\"pop3\"",         "commands run")                      \
     X(STORE_CHANGES,               "store_changes_total",              "",                         "changes made durable")              \
     X(STORE_COMMITS,               "store_commits_total",              "",                         "commits")                           \
+    X(STORE_FAILURES,              "store_failures_total",             "",                         "changes that a full or failing disk refused") \
     X(STORE_WAIT_US,               "store_wait_microseconds_total",    "",                         "time that callers waited for the writer") \
     X(BYTES_IN,                    "bytes_total",                      "direction=\"in\"",         "bytes over client connections")     \
     X(BYTES_OUT,                   "bytes_total",                      "direction=\"out\"",        "bytes over client connections")

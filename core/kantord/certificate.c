@@ -1,12 +1,10 @@
 /* core/kantord/certificate.c -- certificates from the configuration, or one of our own for a first start */
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-#include <stdio.h>
 #include <unistd.h>
 
+#include "core/durable.h"
 #include "core/kantord/internal.h"
 
 enum { DAYS = 3650 };
@@ -35,10 +33,13 @@ static struct error fill(X509 *cert, EVP_PKEY *key, const char *hostname, struct
     return X509_sign(cert, key, EVP_sha256()) ? OK : error_make(ERROR_IO, "cannot sign a certificate");
 }
 
-static FILE *create(const char *path, mode_t mode)
+/* What was written into a memory BIO, durably. The key is written before the chain: where there is a chain there is its key, also after a power cut. */
+static struct error save(BIO *pem, const char *path, mode_t mode, struct arena *a)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-    return fd >= 0 ? fdopen(fd, "w") : NULL;
+    char *bytes;
+    long n = BIO_get_mem_data(pem, &bytes);
+    struct error e = durable_file(path, slice_make(bytes, n > 0 ? (size_t)n : 0), mode);
+    return e.code == ERROR_NONE ? OK : error_make(e.code, arena_printf(a, "cannot write %s: %m", path));
 }
 
 static struct error self_sign(const char *chain, const char *key_path, const char *hostname, struct arena *a)
@@ -46,13 +47,15 @@ static struct error self_sign(const char *chain, const char *key_path, const cha
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *cert = X509_new();
     struct error e = key && cert ? fill(cert, key, hostname, a) : error_make(ERROR_MEMORY, "no memory for a certificate");
-    FILE *k = e.code == ERROR_NONE ? create(key_path, 0600) : NULL, *c = k ? create(chain, 0644) : NULL;
-    if (e.code == ERROR_NONE && (!k || !c || PEM_write_PrivateKey(k, key, NULL, NULL, 0, NULL, NULL) != 1 || PEM_write_X509(c, cert) != 1))
-        e = error_make(ERROR_IO, arena_printf(a, "cannot write the certificate %s: %m", chain));
-    if (k && (fclose(k) != 0))
-        e = error_make(ERROR_IO, "cannot write the key");
-    if (c && fclose(c) != 0)
-        e = error_make(ERROR_IO, "cannot write the certificate");
+    BIO *k = BIO_new(BIO_s_mem()), *c = BIO_new(BIO_s_mem());
+    if (e.code == ERROR_NONE && (!k || !c || PEM_write_bio_PrivateKey(k, key, NULL, NULL, 0, NULL, NULL) != 1 || PEM_write_bio_X509(c, cert) != 1))
+        e = error_make(ERROR_MEMORY, "no memory for a certificate");
+    if (e.code == ERROR_NONE)
+        e = save(k, key_path, 0600, a);
+    if (e.code == ERROR_NONE)
+        e = save(c, chain, 0644, a);
+    BIO_free(k);
+    BIO_free(c);
     EVP_PKEY_free(key);
     X509_free(cert);
     return e;

@@ -1,11 +1,10 @@
 /* core/kantord/demo.c -- the demonstration organisation: the same server with a written configuration */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/account/account.h"
+#include "core/durable.h"
 #include "core/kantord/internal.h"
 #include "core/store/grant.h"
 
@@ -25,14 +24,11 @@ enum { N_PEOPLE = sizeof people / sizeof people[0], GROUP = 5, SHARED = 6, LOGIN
 struct error demo_write_config(const char *dir, int port_base, struct arena *a, const char **path)
 {
     *path = arena_printf(a, "%s/kantor.conf", dir);
-    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+    if (durable_folder(dir, 0700).code != ERROR_NONE)
         return error_make(ERROR_IO, arena_printf(a, "cannot make the folder %s: %m", dir));
     if (access(*path, F_OK) == 0)
         return OK;
-    FILE *f = fopen(*path, "wxe");
-    if (!f)
-        return error_make(ERROR_IO, arena_printf(a, "cannot write %s: %m", *path));
-    (void)fprintf(f,
+    const char *text = arena_printf(a,
                   "# A demonstration organisation. `kantord --print-sample` shows every option.\n"
                   "hostname = kantor.example\n"
                   "data_dir = data\n"
@@ -42,7 +38,9 @@ struct error demo_write_config(const char *dir, int port_base, struct arena *a, 
                   "limit.loopback = 20000\n"
                   "limit.connections = 40000\n",
                   port_base);
-    return fclose(f) == 0 ? OK : error_make(ERROR_IO, arena_printf(a, "cannot write %s: %m", *path));
+    if (!text)
+        return error_make(ERROR_MEMORY, "no memory for the configuration");
+    return durable_file(*path, slice_of(text), 0600).code == ERROR_NONE ? OK : error_make(ERROR_IO, arena_printf(a, "cannot write %s: %m", *path));
 }
 
 struct filling {

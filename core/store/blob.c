@@ -16,8 +16,6 @@
 #include "core/cleanup.h"
 #include "core/store/internal.h"
 
-enum { PLACE_ROW, PLACE_FILE };
-
 #define NO_MEMORY error_make(ERROR_MEMORY, "no memory for content")
 
 static struct error disk_error(void)
@@ -34,7 +32,6 @@ void blob_put_begin(struct store *s, struct blob_put *put)
         EVP_MD_CTX_free(put->digest);
         put->digest = NULL;
     }
-    atomic_fetch_add(&s->puts_open, 1);
 }
 
 static struct error write_all(int fd, struct slice s)
@@ -112,7 +109,6 @@ void blob_put_drop(struct blob_put *put)
     }
     buffer_free(&put->memory);
     EVP_MD_CTX_free(put->digest);
-    atomic_fetch_sub(&put->store->puts_open, 1);
     put->store = NULL;
 }
 
@@ -123,6 +119,17 @@ void blob_file_name(const unsigned char hash[32], char out[80])
     int at = snprintf(out, 80, "blobs/%02x/", hash[0]);
     for (int i = 0; i < 32; i++)
         at += snprintf(out + at, (size_t)(80 - at), "%02x", hash[i]);
+}
+
+bool blob_hash_of_name(struct slice name, unsigned char hash[32])
+{
+    for (size_t i = 0; name.n == 64 && i < 32; i++) {
+        int high = ascii_hex(name.p[2 * i]), low = ascii_hex(name.p[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        hash[i] = (unsigned char)(high << 4 | low);
+    }
+    return name.n == 64;
 }
 
 static struct error sync_folder(struct store *s, const char *name)
@@ -169,8 +176,10 @@ struct error blob_enter(struct sql *db, struct blob_put *put, int64_t *id, enum 
     struct slice hash = slice_make((const char *)put->hash, sizeof put->hash);
     TRY(find_hash(db, hash, id));
     *fresh = *id ? BLOB_KNOWN : BLOB_FRESH;
-    if (*id)
+    if (*id) {
+        bitmap_set(&sql_store(db)->entered, *id); /* it will be named: a collection that looked before must not take it */
         return OK;
+    }
     if (put->fd >= 0)
         TRY(link_file(sql_store(db), put));
     SCOPED(sql_done) struct sql_stmt *row = sql_use(db, "INSERT INTO blob (size, place, hash, data) VALUES ($1, $2, $3, $4)");

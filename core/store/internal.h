@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "core/store/blob.h"
 #include "core/store/collection.h"
@@ -56,6 +57,12 @@ struct job {
 
 struct cell;
 
+/* A bit for each id of a blob. */
+struct bitmap {
+    unsigned char *bits;
+    int64_t max;
+};
+
 struct store {
     struct store_options options;
     char *path;
@@ -86,13 +93,38 @@ struct store {
     struct cell **cells;
     size_t n_cells, size_cells;
 
-    /* blob.c: hashes whose put waits; the writer removes no file of them */
-    _Atomic uint64_t temp_number;
-    _Atomic int64_t puts_open;
+    _Atomic uint64_t temp_number; /* blob.c: names of temporary files */
+
+    /* one at a time: collecting garbage, backing up (what its snapshot names must stay), repairing */
+    pthread_mutex_t maintenance;
+    struct bitmap entered; /* writer's thread: while garbage is collected (bits not NULL), the known content that puts found */
+
+    /* where kantor.db was when it was opened: a folder that was moved away or replaced takes no changes (DB-06) */
+    dev_t device;
+    ino_t inode;
+    enum error_code failing; /* writer's thread: the failure that was logged last; ERROR_NONE: it works */
 };
 
 /* --- blob.c: "blobs/ab/abcd…" under the data folder */
 void blob_file_name(const unsigned char hash[32], char out[80]);
+bool blob_hash_of_name(struct slice name, unsigned char hash[32]); /* 64 hex digits */
+enum { PLACE_ROW, PLACE_FILE };
+
+/* --- garbage.c */
+struct error bitmap_make(struct bitmap *b, int64_t max);
+void bitmap_set(struct bitmap *b, int64_t id); /* nothing when it has no bits */
+bool bitmap_has(const struct bitmap *b, int64_t id);
+
+/* --- retention.c, orphan.c: what outlived the retention time; files that no row names. Any worker, under `maintenance`. */
+struct error retention_expire(struct store *s);
+struct error retention_cut_log(struct store *s);
+struct error orphan_sweep(struct store *s);
+
+/* --- store.c */
+/* Is the data folder still where it was opened? Checked before each batch. */
+struct error store_in_place(const struct store *s);
+int64_t setting_number(struct sql *db, struct slice name); /* 0 when absent */
+struct error setting_set_number(struct sql *db, struct slice name, int64_t value);
 
 /* --- writer.c */
 struct error writer_start(struct store *s);

@@ -55,7 +55,9 @@ static struct error configure(struct sql *db)
     TRY(sql_exec(db, "PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;"));
     if (db->writes) /* the page size counts before the first table is made */
         return sql_exec(db, "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
-                            "PRAGMA cache_size = -65536; PRAGMA secure_delete = OFF;");
+                            "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -65536; PRAGMA secure_delete = OFF;");
+    /* opened read-only, which no pragma undoes: only the writer's connection may commit or checkpoint (attacks.md DB-01) */
+    (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return sql_exec(db, "PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -8192;");
 }
 
@@ -67,7 +69,7 @@ struct error sql_open(struct store *s, const char *path, enum sql_mode mode, str
     db->store = s;
     db->writes = mode == SQL_WRITE;
     db->broken = (struct sql_stmt){.db = db, .result = SQLITE_NOMEM};
-    int flags = (mode == SQL_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READWRITE) | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+    int flags = (mode == SQL_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_URI;
     struct error e = sql_error(sqlite3_open_v2(path, &db->handle, flags, NULL));
     if (e.code == ERROR_NONE)
         e = configure(db);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 #include "core/cleanup.h"
 #include "core/clock.h"
+#include "core/durable.h"
 #include "core/store/schema.h"
 
 /* --- settings */
@@ -38,7 +40,7 @@ struct error setting_set(struct sql *db, int64_t account, struct slice name, str
     return sql_run(st);
 }
 
-static int64_t setting_number(struct sql *db, struct slice name)
+int64_t setting_number(struct sql *db, struct slice name)
 {
     struct arena a;
     struct slice text;
@@ -50,7 +52,7 @@ static int64_t setting_number(struct sql *db, struct slice name)
     return (int64_t)value;
 }
 
-static struct error setting_set_number(struct sql *db, struct slice name, int64_t value)
+struct error setting_set_number(struct sql *db, struct slice name, int64_t value)
 {
     char text[24];
     (void)snprintf(text, sizeof text, "%lld", (long long)value);
@@ -61,7 +63,7 @@ static struct error setting_set_number(struct sql *db, struct slice name, int64_
 
 static struct error open_folder(struct store *s)
 {
-    if (mkdir(s->path, 0700) != 0 && errno != EEXIST)
+    if (durable_folder(s->path, 0700).code != ERROR_NONE)
         return error_make(ERROR_IO, "cannot make the data folder; does its parent exist, and may this user write there?");
     s->folder_fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (s->folder_fd < 0)
@@ -143,7 +145,7 @@ static struct error migrate(struct store *s)
     if (e.code != ERROR_NONE)
         (void)sql_exec(db, "ROLLBACK");
     else
-        (void)fsync(s->folder_fd); /* the first commit after a file was made needs its folder synced, too */
+        e = durable_names(s->path); /* the first commit after a file was made needs its folder synced, too */
     return e;
 }
 
@@ -166,6 +168,26 @@ static struct error read_identity(struct store *s)
     arena_free(&a);
     s->modseq = last_number(s->writer);
     return e;
+}
+
+static struct error remember_place(struct store *s, const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return error_make(ERROR_IO, "the database cannot be found after it was opened");
+    s->device = st.st_dev;
+    s->inode = st.st_ino;
+    return OK;
+}
+
+struct error store_in_place(const struct store *s)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    (void)snprintf(path, sizeof path, "%s/kantor.db", s->path);
+    if (stat(path, &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode)
+        return OK;
+    return error_make(ERROR_IO, "the data folder was moved, unmounted or replaced; put it back, or restart the server on the new one");
 }
 
 /* Temporary files of puts that a crash cut off: nobody can name them any more. */
@@ -194,6 +216,8 @@ static struct error open_all(struct store *s)
         e = migrate(s);
     if (e.code == ERROR_NONE)
         e = read_identity(s);
+    if (e.code == ERROR_NONE)
+        e = remember_place(s, path);
     for (int i = 0; e.code == ERROR_NONE && i < s->options.readers; i++) {
         struct sql *db;
         e = sql_open(s, path, SQL_READ, &db);
@@ -217,8 +241,10 @@ struct error store_open(const struct store_options *options, struct store **out)
         s->options.readers = 8;
     if (s->options.blob_file_bytes <= 0)
         s->options.blob_file_bytes = 131072;
-    if (s->options.retention_s <= 0)
+    if (s->options.retention_s == 0)
         s->options.retention_s = 30 * 86400;
+    if (s->options.orphan_age_s == 0)
+        s->options.orphan_age_s = 86400;
     s->folder_fd = s->lock_fd = -1;
     s->path = strdup(options->path);
     (void)pthread_mutex_init(&s->reader_lock, NULL);
@@ -226,6 +252,7 @@ struct error store_open(const struct store_options *options, struct store **out)
     (void)pthread_mutex_init(&s->queue_lock, NULL);
     (void)pthread_cond_init(&s->queue_some, NULL);
     (void)pthread_mutex_init(&s->watch_lock, NULL);
+    (void)pthread_mutex_init(&s->maintenance, NULL);
     struct error e = s->path ? open_folder(s) : error_make(ERROR_MEMORY, "no memory for the store");
     if (e.code == ERROR_NONE)
         e = open_all(s);
@@ -257,6 +284,7 @@ void store_close(struct store *s)
     }
     watch_free(s);
     free(s->notes);
+    free(s->entered.bits);
     if (s->lock_fd >= 0)
         (void)close(s->lock_fd);
     if (s->folder_fd >= 0)

@@ -25,7 +25,8 @@ struct store_options {
     const char *path;        /* the data folder; made when absent (0700) */
     int readers;             /* read-only connections, lent out; default 8 */
     int64_t blob_file_bytes; /* content from this size on lies in a file of its own; default 131072 */
-    int64_t retention_s;     /* expunged items are kept so long; default 30 days */
+    int64_t retention_s;     /* expunged items are kept so long; 0: 30 days, negative: not at all */
+    int64_t orphan_age_s;    /* files of content that no row names go when they are older; 0: 1 day, negative: any */
 };
 
 /* Opens or makes the store, migrates an older schema (one transaction, after a copy), starts the writer thread. Refuses a newer schema
@@ -53,8 +54,9 @@ const char *store_epoch(const struct store *s);
 struct error setting_get(struct sql *db, int64_t account, struct slice name, struct arena *a, struct slice *value); /* ERROR_NOT_FOUND */
 struct error setting_set(struct sql *db, int64_t account, struct slice name, struct slice value);                    /* in a change */
 
-/* Removes what retention has outlived: expunged rows, blobs nobody names (row first, file after that commit), orphaned files, in steps of
- * at most 50 ms on the writer. Thread: any worker; called by a timer and by `kantorctl check`. */
+/* Removes what retention has outlived: expunged rows, the old end of the change log, blobs nobody names (row first, file after that
+ * commit), orphaned files, in steps of at most 50 ms on the writer. ERROR_BUSY: a backup or another collection runs; nothing was done.
+ * Thread: any worker; called by a timer and by `kantorctl gc`. */
 struct error store_collect_garbage(struct store *s);
 
 /* Verifies the store: SQLite's own check, counters against rows, blobs against hashes, derived rows against blobs. Each finding is one

@@ -41,7 +41,6 @@ static struct error commit(struct store *s)
     if (!sqlite3_get_autocommit(s->writer->handle))
         (void)sql_exec(s->writer, "ROLLBACK");
     s->n_notes = 0;
-    LOG_EVENT(LOG_ERROR, "commit-failed", LOG_FAILURE(e));
     return e;
 }
 
@@ -96,17 +95,27 @@ static bool run_in_savepoint(struct store *s, struct batch *b, struct job *job)
     return true;
 }
 
+static void fail_all(struct batch *b, struct error e)
+{
+    for (size_t i = 0; i < b->n; i++)
+        b->jobs[i]->result = e;
+}
+
 static void run_batch(struct store *s, struct batch *b)
 {
     s->n_notes = 0;
+    struct error e = store_in_place(s);
+    if (e.code != ERROR_NONE) {
+        fail_all(b, e);
+        return;
+    }
     if (b->n == 1) {
         b->jobs[0]->result = run_alone(s, b->jobs[0]);
         return;
     }
-    struct error e = sql_exec(s->writer, "BEGIN IMMEDIATE");
+    e = sql_exec(s->writer, "BEGIN IMMEDIATE");
     if (e.code != ERROR_NONE) {
-        for (size_t i = 0; i < b->n; i++)
-            b->jobs[i]->result = e;
+        fail_all(b, e);
         return;
     }
     for (size_t i = 0; i < b->n; i++)
@@ -120,6 +129,26 @@ static void run_batch(struct store *s, struct batch *b)
             if (b->jobs[i]->result.code == ERROR_NONE)
                 b->jobs[i]->result = e; /* it may or may not be on the disk: nobody is told that it is */
     }
+}
+
+/* Says once that the disk fails and once that it works again: a full disk must not be filled with lines about it. */
+static void tell_health(struct store *s, const struct batch *b)
+{
+    struct error worst = OK;
+    uint64_t failed = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        enum error_code code = b->jobs[i]->result.code;
+        if (code == ERROR_FULL || code == ERROR_IO || code == ERROR_CORRUPT || code == ERROR_MEMORY) {
+            worst = b->jobs[i]->result;
+            failed++;
+        }
+    }
+    metric_add(METRIC_STORE_FAILURES, failed);
+    if (worst.code != ERROR_NONE && worst.code != s->failing)
+        LOG_EVENT(LOG_ERROR, "store-fails", LOG_FAILURE(worst));
+    else if (worst.code == ERROR_NONE && s->failing != ERROR_NONE)
+        LOG_EVENT(LOG_WARN, "store-works-again", LOG_WORD("after", error_word(s->failing)));
+    s->failing = worst.code;
 }
 
 static void checkpoint(struct store *s)
@@ -182,6 +211,7 @@ static void *writer_main(void *arg)
             return NULL;
         run_batch(s, &b);
         watch_publish(s);
+        tell_health(s, &b);
         answer(s, &b);
         if (wal_frames >= CHECKPOINT_FRAMES)
             checkpoint(s);

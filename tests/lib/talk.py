@@ -31,16 +31,17 @@ def free_base():
 
 
 class Server:
-    """A demonstration organisation in a folder of its own."""
+    """A demonstration organisation in a folder of its own; `environment` is added to the server's."""
 
-    def __init__(self, folder=None):
+    def __init__(self, folder=None, environment=None):
+        self.environment = dict(os.environ, **(environment or {}))
         self.folder = folder or tempfile.mkdtemp(prefix="kantor-test-")
         self.base = free_base()
         self.process = None
 
     def start(self):
         self.log_file = open(os.path.join(self.folder, "log"), "ab")
-        self.process = subprocess.Popen([KANTORD, "--demo", self.folder, "--port-base", str(self.base)], stdout=subprocess.PIPE, stderr=self.log_file)
+        self.process = subprocess.Popen([KANTORD, "--demo", self.folder, "--port-base", str(self.base)], stdout=subprocess.PIPE, stderr=self.log_file, env=self.environment)
         for line in self.process.stdout:
             if line == b"ready\n":
                 return self
