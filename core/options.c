@@ -15,10 +15,13 @@ static const struct option {
     int64_t lo, hi;
     const char *choices, *help;
     size_t offset;
+    bool fixed; /* needs a restart */
 } options[] = {
-#define OPTION_ROW(field, name_, type_, standard_, lo_, hi_, choices_, help_) {name_, type_, standard_, lo_, hi_, choices_, help_, offsetof(struct config, field)},
-    OPTIONS(OPTION_ROW)
+#define OPTION_ROW(field, name_, type_, standard_, lo_, hi_, choices_, help_) {name_, type_, standard_, lo_, hi_, choices_, help_, offsetof(struct config, field), false},
+#define OPTION_ROW_FIXED(field, name_, type_, standard_, lo_, hi_, choices_, help_) {name_, type_, standard_, lo_, hi_, choices_, help_, offsetof(struct config, field), true},
+    OPTIONS(OPTION_ROW, OPTION_ROW_FIXED)
 #undef OPTION_ROW
+#undef OPTION_ROW_FIXED
 };
 
 enum { N_OPTIONS = sizeof options / sizeof options[0] };
@@ -185,6 +188,45 @@ struct error config_read(const char *path, struct arena *a, struct config *out)
     return wrong[0] ? error_make(ERROR_INVALID, wrong) : config_check(out, a);
 }
 
+static bool same(const struct option *o, const struct config *one, const struct config *other)
+{
+    const void *x = (const char *)one + o->offset, *y = (const char *)other + o->offset;
+    switch (o->type) {
+    case TEXT:
+    case LIST:
+    case PATH:
+        return strcmp(*(const char *const *)x, *(const char *const *)y) == 0;
+    case CHOICE:
+        return *(const int *)x == *(const int *)y;
+    default:
+        return *(const int64_t *)x == *(const int64_t *)y;
+    }
+}
+
+static size_t value_size(enum type t)
+{
+    return t == TEXT || t == LIST || t == PATH ? sizeof(const char *) : t == CHOICE ? sizeof(int) : sizeof(int64_t);
+}
+
+bool config_equal(const struct config *one, const struct config *other)
+{
+    for (size_t i = 0; i < N_OPTIONS; i++)
+        if (!same(&options[i], one, other))
+            return false;
+    return true;
+}
+
+void config_keep_fixed(const struct config *running, struct config *fresh, void (*tell)(const char *name, void *arg), void *arg)
+{
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        const struct option *o = &options[i];
+        if (!o->fixed || same(o, running, fresh))
+            continue;
+        tell(o->name, arg);
+        memcpy((char *)fresh + o->offset, (const char *)running + o->offset, value_size(o->type));
+    }
+}
+
 struct error config_check(const struct config *c, struct arena *a)
 {
     if (c->workers < c->readers)
@@ -199,7 +241,7 @@ void config_write_sample(struct buffer *out)
     buffer_add(out, SLICE("# kantor.conf: what kantord needs to start. Every option is shown with its default;\n# remove the # before a line to change it. People, domains and mail rules are not here:\n"
                           "# `kantorctl --help` shows how they are kept.\n"));
     for (size_t i = 0; i < N_OPTIONS; i++) {
-        buffer_printf(out, "\n# %s\n", options[i].help);
+        buffer_printf(out, "\n# %s%s\n", options[i].help, options[i].fixed ? " (A change needs a restart.)" : "");
         if (options[i].choices[0])
             buffer_printf(out, "# One of: %s\n", options[i].choices);
         buffer_printf(out, "#%s = %s\n", options[i].name, options[i].standard);
@@ -209,5 +251,6 @@ void config_write_sample(struct buffer *out)
 void config_write_man(struct buffer *out)
 {
     for (size_t i = 0; i < N_OPTIONS; i++)
-        buffer_printf(out, ".TP\n.B %s\n%s Default: %s%s%s\n", options[i].name, options[i].help, options[i].standard[0] ? options[i].standard : "empty", options[i].choices[0] ? ". One of: " : "", options[i].choices);
+        buffer_printf(out, ".TP\n.B %s\n%s Default: %s%s%s%s\n", options[i].name, options[i].help, options[i].standard[0] ? options[i].standard : "empty", options[i].choices[0] ? ". One of: " : "", options[i].choices,
+                      options[i].fixed ? ". A change needs a restart" : "");
 }

@@ -1,6 +1,7 @@
 /* core/options.h -- every option of kantor.conf, once
  *
- * The struct, the parser, the sample configuration, the man page and the defaults all come from these rows. What an admin changes while the
+ * The struct, the parser, the sample configuration, the man page and the defaults all come from these rows. A row X(...) can be changed by SIGHUP,
+ * a row R(...) needs a restart. What an admin changes while the
  * server runs is not here but in the store. Adding an option is adding a row; the type says which values are legal.
  *
  * kantor.conf: `name = value` lines, `#` comments, `include` is not offered. An unknown or repeated name, a value out of bounds or a file that cannot be read stops
@@ -18,34 +19,37 @@
 /* Types: TEXT (string), PATH (absolute, or relative to the file's folder), NUMBER lo..hi, SIZE (bytes; K, M, G), TIME (ms; "30s", "10m", "2h", "1d"), CHOICE "a|b|c", LIST (comma-separated), ADDRESS
  * (whole list of listeners: see below). */
 /*        field               name                       type     default                     lo        hi                 choices             help */
-#define OPTIONS(X)                                                                                                                                          \
-    X(hostname,           "hostname",                TEXT,   "",                         0,        0,                 "",                 "Name of this server in greetings, Received fields and certificates; empty: the machine's own name.") \
-    X(data_dir,           "data_dir",                PATH,   "/var/lib/kantor",          0,        0,                 "",                 "Where everything is stored.") \
-    X(control_socket,     "control.socket",          PATH,   "",                         0,        0,                 "",                 "Unix socket of kantorctl; empty: control.sock in data_dir.") \
-    X(listen,             "listen.addresses",        LIST,   "0.0.0.0,::",               0,        0,                 "",                 "Addresses that the mail services listen on.") \
-    X(port_base,          "listen.port_base",        NUMBER, "0",                        0,        50000,             "",                 "Added to every well-known port (demonstrations and tests).") \
-    X(services,           "listen.services",         LIST,   "smtp,submission,submissions,lmtp,imap,imaps,pop3,pop3s,admin", 0, 0,   "",     "Services to offer.") \
-    X(lmtp_listen,        "lmtp.addresses",          LIST,   "127.0.0.1,::1",            0,        0,                 "",                 "Addresses that LMTP listens on; LMTP takes mail without login.") \
-    X(admin_listen,       "admin.addresses",         LIST,   "127.0.0.1,::1",            0,        0,                 "",                 "Addresses of the listener with /metrics and /healthz.") \
+#define OPTIONS(X, R)                                                                                                                                       \
+    R(hostname,           "hostname",                TEXT,   "",                         0,        0,                 "",                 "Name of this server in greetings, Received fields and certificates; empty: the machine's own name.") \
+    R(data_dir,           "data_dir",                PATH,   "/var/lib/kantor",          0,        0,                 "",                 "Where everything is stored.") \
+    R(control_socket,     "control.socket",          PATH,   "",                         0,        0,                 "",                 "Unix socket of kantorctl; empty: control.sock in data_dir.") \
+    R(listen,             "listen.addresses",        LIST,   "0.0.0.0,::",               0,        0,                 "",                 "Addresses that the mail services listen on.") \
+    R(port_base,          "listen.port_base",        NUMBER, "0",                        0,        50000,             "",                 "Added to every well-known port (demonstrations and tests).") \
+    R(services,           "listen.services",         LIST,   "smtp,submission,submissions,lmtp,imap,imaps,pop3,pop3s,admin", 0, 0,   "",     "Services to offer.") \
+    R(lmtp_listen,        "lmtp.addresses",          LIST,   "127.0.0.1,::1",            0,        0,                 "",                 "Addresses that LMTP listens on; LMTP takes mail without login.") \
+    R(admin_listen,       "admin.addresses",         LIST,   "127.0.0.1,::1",            0,        0,                 "",                 "Addresses of the listener with /metrics and /healthz.") \
     X(tls_certificates,   "tls.certificates",        LIST,   "",                         0,        0,                 "",                 "Pairs chain.pem:key.pem; the first is the default, the others are chosen by name (SNI). Empty: tls.crt and tls.key in data_dir, self-signed when absent.") \
+    R(user,               "process.user",            TEXT,   "kantor",                   0,        0,                 "",                 "User to become when started as root, once the ports are bound; empty: stay root.") \
+    R(sandbox_folders,    "sandbox.folders",         LIST,   "/var/backups/kantor",      0,        0,                 "",                 "Folders besides data_dir that the server may read and write (backup, import, export); /: all.") \
     X(auth_cleartext,     "auth.cleartext",          CHOICE, "loopback",                 0,        0,                 "never|loopback|always", "Where passwords may be sent without TLS.") \
     X(max_message,        "mail.max_message_size",   SIZE,   "50M",                      1024,     2147483647,        "",                 "Largest message accepted, in bytes.") \
     X(max_recipients,     "mail.max_recipients",     NUMBER, "1000",                     1,        100000,            "",                 "Recipients of one message.") \
     X(plus_separator,     "mail.detail_separator",   TEXT,   "+",                        0,        0,                 "",                 "Between local part and detail; empty: no detail addresses.") \
     X(queue_lifetime,     "queue.lifetime",          TIME,   "5d",                       3600000,  2592000000LL,      "",                 "How long delivery to another server is tried.") \
-    X(loops,              "threads.loops",           NUMBER, "2",                        1,        64,                "",                 "Event loop threads.") \
-    X(workers,            "threads.workers",         NUMBER, "32",                       4,        256,               "",                 "Worker threads.") \
-    X(readers,            "threads.readers",         NUMBER, "8",                        1,        64,                "",                 "Read-only database connections.") \
+    R(loops,              "threads.loops",           NUMBER, "2",                        1,        64,                "",                 "Event loop threads.") \
+    R(workers,            "threads.workers",         NUMBER, "32",                       4,        256,               "",                 "Worker threads.") \
+    R(readers,            "threads.readers",         NUMBER, "8",                        1,        64,                "",                 "Read-only database connections.") \
     X(max_connections,    "limit.connections",       NUMBER, "20000",                    16,       1000000,           "",                 "Connections in all.") \
     X(max_per_address,    "limit.per_address",       NUMBER, "200",                      1,        1000000,           "",                 "Connections from one address (an IPv6 /64 counts as one).") \
     X(max_per_account,    "limit.per_account",       NUMBER, "200",                      1,        1000000,           "",                 "Connections logged in to one account.") \
     X(max_loopback,       "limit.loopback",          NUMBER, "2000",                     1,        1000000,           "",                 "Both limits for clients on this machine.") \
     X(idle_smtp,          "timeout.smtp",            TIME,   "5m",                       1000,     86400000,          "",                 "SMTP and LMTP without input (RFC 5321 4.5.3.2).") \
+    X(total_smtp,         "timeout.smtp_session",    TIME,   "6h",                       1000,     604800000,         "",                 "SMTP and LMTP connection in all: ends a client that sends one byte a minute.") \
     X(idle_imap,          "timeout.imap",            TIME,   "31m",                      1000,     86400000,          "",                 "IMAP after login without input (RFC 9051 5.4: at least 30 minutes).") \
     X(idle_pop3,          "timeout.pop3",            TIME,   "10m",                      1000,     86400000,          "",                 "POP3 without input (RFC 1939 3: at least 10 minutes).") \
     X(login_timeout,      "timeout.login",           TIME,   "60s",                      1000,     3600000,           "",                 "Time until an IMAP or POP3 client must have logged in.") \
     X(proxy_trusted,      "proxy.trusted",           LIST,   "",                         0,        0,                 "",                 "Networks whose PROXY protocol header is believed; then every connection from them must send one.") \
-    X(retention,          "store.retention",         TIME,   "30d",                      0,        315360000000LL,    "",                 "How long removed mail can be restored.") \
+    R(retention,          "store.retention",         TIME,   "30d",                      0,        315360000000LL,    "",                 "How long removed mail can be restored.") \
     X(log_level,          "log.level",               CHOICE, "info",                     0,        0,                 "error|warn|info|debug", "What is logged.")
 
 /* One value: which member is valid follows from the row's type. LIST and PATH are text, too. */
@@ -58,7 +62,7 @@ struct config {
 #define OPTION_SIZE(f) int64_t f;
 #define OPTION_TIME(f) int64_t f; /* ms */
 #define OPTION_FIELD(field, name, type, standard, lo, hi, choices, help) OPTION_##type(field)
-    OPTIONS(OPTION_FIELD)
+    OPTIONS(OPTION_FIELD, OPTION_FIELD)
 #undef OPTION_FIELD
 };
 
@@ -68,6 +72,10 @@ enum { CLEARTEXT_NEVER, CLEARTEXT_LOOPBACK, CLEARTEXT_ALWAYS };
 struct error config_defaults(struct arena *a, struct config *out);
 /* Reads a file over the defaults. On failure the error's text is one or more whole lines "FILE:LINE: what is wrong; write … instead". */
 struct error config_read(const char *path, struct arena *a, struct config *out);
+/* Gives the options that need a restart the running values back, and tells the names of those that differed. */
+void config_keep_fixed(const struct config *running, struct config *fresh, void (*tell)(const char *name, void *arg), void *arg);
+/* Every option has the same value. */
+bool config_equal(const struct config *one, const struct config *other);
 /* Limits that contradict each other (attacks.md CO-13). */
 struct error config_check(const struct config *c, struct arena *a);
 /* The commented sample configuration, with every default. */

@@ -1,6 +1,7 @@
-/* core/server.h -- what every protocol can reach: one struct, made by main, never changed while threads run
+/* core/server.h -- what every protocol can reach: one struct, made by main
  *
- * `struct server *server = net_user(c->net);`
+ * `struct server *server = net_user(c->net);` Nothing in it changes while threads run but `config`: SIGHUP puts another in its place,
+ * and the old one lives on, because a worker may be reading it. Who reads two options that belong together takes the pointer once.
  */
 #ifndef KANTOR_CORE_SERVER_H
 #define KANTOR_CORE_SERVER_H
@@ -14,7 +15,7 @@ struct server {
     struct store *store;
     struct login_service *login;
     struct net *net;
-    const struct config *config;
+    const struct config *_Atomic config;
     const char *hostname;
 };
 

@@ -43,6 +43,13 @@ struct error demo_write_config(const char *dir, int port_base, struct arena *a, 
     return durable_file(*path, slice_of(text), 0600).code == ERROR_NONE ? OK : error_make(ERROR_IO, arena_printf(a, "cannot write %s: %m", *path));
 }
 
+void demo_settle(struct config *c, int port_base)
+{
+    c->port_base = port_base;
+    c->user = "";
+    c->sandbox_folders = "/"; /* `kantorctl --demo DIR backup` and `import` may name any folder */
+}
+
 struct filling {
     const char *hash;
     unsigned char keys[LOGINS][SCRAM_KEYS];

@@ -3,6 +3,7 @@
 #define KANTOR_CORE_KANTORD_INTERNAL_H
 
 #include "core/account/login.h"
+#include "core/kantord/control.h"
 #include "core/net/service.h"
 #include "core/options.h"
 #include "core/server.h"
@@ -10,18 +11,31 @@
 
 struct control;
 
-/* Everything that lives as long as the process; main.c makes it, nobody changes it while threads run but reload(). */
+/* Everything that lives as long as the process; main.c makes it, nobody changes it while threads run. */
 struct kantord {
     struct arena arena; /* configuration and texts */
-    struct config config;
+    struct config config; /* as it was at start; what counts now is server.config */
+    _Atomic int reloads;  /* asked for and not begun, or one running */
     const char *config_path;
     struct server server;
     struct control *control;
     int demo;
 };
 
+/* start.c: runs the server until SIGTERM. The error's text is a sentence. */
+struct error run_server(struct kantord *k);
+
+/* confine.c: Landlock and seccomp around everything behind it, or a line in the log that says why not. */
+struct error confine(struct kantord *k);
+
+/* reload.c: on SIGHUP; on the first loop, works on a worker. */
+void reload_wanted(void *kantord);
+struct net_options net_options_of(const struct config *c);
+
 /* services.c: binds every service that the configuration names; the error's text is a sentence. */
 struct error services_listen(struct kantord *k);
+/* Deadlines of a reloaded configuration, for connections from now on. Any thread. */
+void services_configure(const struct config *c);
 /* Writes one line for each bound service. */
 void services_print(const struct kantord *k);
 
@@ -29,6 +43,8 @@ void services_print(const struct kantord *k);
 struct error certificate_files_of(const struct config *c, const char *hostname, struct arena *a, struct certificate_files **files, size_t *n);
 
 /* demo.c: writes DIR/kantor.conf when absent; fills an empty store with the demo organisation. */
+/* What a demonstration does not leave to its file: the port base of the command line; it stays the user who starts it, and sees all files. */
+void demo_settle(struct config *c, int port_base);
 struct error demo_write_config(const char *dir, int port_base, struct arena *a, const char **path);
 struct error demo_fill(struct kantord *k);
 void demo_print(const struct kantord *k);

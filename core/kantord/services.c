@@ -1,6 +1,8 @@
 /* core/kantord/services.c -- the table of services: adding a protocol adds a row */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/kantord/internal.h"
@@ -59,18 +61,31 @@ static bool is_listed(const char *list, const char *name)
     return false;
 }
 
-/* A socket that systemd bound for this service (sd_listen_fds(3): LISTEN_FDS from descriptor 3, names in LISTEN_FDNAMES); -1: none. */
-static int inherited(const char *name, int nth)
+/* The port that an inherited socket is bound to; -1: it is no listening TCP socket. */
+static int port_of(int fd)
+{
+    struct sockaddr_storage at = {0};
+    socklen_t length = sizeof at;
+    if (getsockname(fd, (struct sockaddr *)&at, &length) != 0)
+        return -1;
+    if (at.ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)&at)->sin6_port);
+    return at.ss_family == AF_INET ? ntohs(((const struct sockaddr_in *)&at)->sin_port) : -1;
+}
+
+/* A socket that systemd bound for this service: sd_listen_fds(3), LISTEN_FDS from descriptor 3 on. Its name in LISTEN_FDNAMES says whose it is,
+ * and where that is no service's name (a socket unit without FileDescriptorName=) its port does. -1: none. */
+static int inherited(const struct row *row, int64_t port_base, int nth)
 {
     const char *count = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID"), *names = getenv("LISTEN_FDNAMES");
     uint64_t n, owner;
-    if (!count || !pid || !names || !slice_number(slice_of(count), 64, &n) || !slice_number(slice_of(pid), INT32_MAX, &owner) || (int64_t)owner != getpid())
+    if (!count || !pid || !slice_number(slice_of(count), 64, &n) || !slice_number(slice_of(pid), INT32_MAX, &owner) || (int64_t)owner != getpid())
         return -1;
-    struct slice rest = slice_of(names);
+    struct slice rest = slice_of(names ? names : "");
     for (int fd = 3; fd < 3 + (int)n; fd++) {
         struct slice one = slice_first(rest, slice_find(rest, ':'));
         rest = slice_after(rest, one.n + 1);
-        if (slice_eq(one, slice_of(name)) && nth-- == 0)
+        if ((slice_eq(one, slice_of(row->name)) || port_of(fd) == row->port + port_base) && nth-- == 0)
             return fd;
     }
     return -1;
@@ -86,14 +101,33 @@ static int64_t idle_of(const struct config *c, enum idle which)
     return which == IDLE_SMTP ? c->idle_smtp : which == IDLE_IMAP ? c->idle_imap : which == IDLE_POP3 ? c->idle_pop3 : 30000;
 }
 
+static int64_t login_of(const struct config *c, enum idle which)
+{
+    return which == IDLE_IMAP || which == IDLE_POP3 ? c->login_timeout : 0;
+}
+
+static int64_t total_of(const struct config *c, enum idle which)
+{
+    return which == IDLE_SMTP ? c->total_smtp : which == IDLE_ADMIN ? 60000 : 0;
+}
+
+void services_configure(const struct config *c)
+{
+    for (size_t i = 0; i < N_ROWS; i++) {
+        services[i].idle_ms = idle_of(c, rows[i].idle);
+        services[i].login_ms = login_of(c, rows[i].idle);
+        services[i].total_ms = total_of(c, rows[i].idle);
+    }
+}
+
 static struct error listen_one(struct kantord *k, size_t i)
 {
     const struct config *c = &k->config;
     struct slice rest = slice_of(addresses_of(c, rows[i].addresses)), address;
     int bound = 0, fd;
     services[i] = (struct service){.name = rows[i].name, .port = rows[i].port, .tls = rows[i].tls, .protocol = rows[i].protocol, .kind = rows[i].kind, .idle_ms = idle_of(c, rows[i].idle),
-                                   .login_ms = rows[i].idle == IDLE_IMAP || rows[i].idle == IDLE_POP3 ? c->login_timeout : 0};
-    while ((fd = inherited(rows[i].name, bound)) >= 0) {
+                                   .login_ms = login_of(c, rows[i].idle), .total_ms = total_of(c, rows[i].idle)};
+    while ((fd = inherited(&rows[i], c->port_base, bound)) >= 0) {
         TRY(net_listen(k->server.net, &services[i], "systemd", rows[i].port, fd, &k->arena));
         bound++;
     }

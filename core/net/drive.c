@@ -257,6 +257,8 @@ static enum step step(struct connection *c, enum place place)
     case PHASE_PROXY:
         switch (proxy_read(c)) {
         case FLOW_DONE:
+            if (!connection_count_address(c))
+                return STEP_DEAD;
             in->phase = c->listener->service->tls == TLS_IMPLICIT ? PHASE_HANDSHAKE : PHASE_OPEN;
             return STEP_ON;
         case FLOW_BLOCKED:
@@ -375,6 +377,20 @@ static void arm(struct connection *c, int64_t ms)
     (void)event_add(&c->inner->timer, &tv);
 }
 
+/* Until the first of its deadlines: without input, without login, in all. */
+static int64_t left_ms(const struct connection *c, int64_t now)
+{
+    const struct connection_inner *in = c->inner;
+    int64_t idle = (in->phase == PHASE_HANDSHAKE || in->phase == PHASE_PROXY) && c->idle_ms > HANDSHAKE_MS ? HANDSHAKE_MS : c->idle_ms;
+    int64_t left = atomic_load_explicit(&in->active_ms, memory_order_relaxed) + idle - now;
+    int64_t login = c->listener->service->login_ms, total = c->listener->service->total_ms;
+    if (login && !atomic_load(&in->logged_in) && in->opened_ms + login - now < left)
+        left = in->opened_ms + login - now;
+    if (total && in->opened_ms + total - now < left)
+        left = in->opened_ms + total - now;
+    return left;
+}
+
 void drive_expired(struct connection *c)
 {
     struct connection_inner *in = c->inner;
@@ -390,10 +406,7 @@ void drive_expired(struct connection *c)
         drive(c, ON_LOOP);
         return;
     }
-    left = atomic_load_explicit(&in->active_ms, memory_order_relaxed) + c->idle_ms - now;
-    int64_t login = c->listener->service->login_ms;
-    if (login && !atomic_load(&in->logged_in) && in->opened_ms + login - now < left)
-        left = in->opened_ms + login - now;
+    left = left_ms(c, now);
     if (left <= 0) {
         int none = -1;
         (void)atomic_compare_exchange_strong(&in->killed, &none, CLOSE_IDLE);

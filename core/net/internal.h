@@ -14,6 +14,8 @@
 
 #include "core/net/service.h"
 
+enum { HANDSHAKE_MS = 30000 }; /* until TLS or a PROXY header must be done (attacks.md TL-04) */
+
 enum state { STATE_IDLE, STATE_BUSY, STATE_AGAIN };
 
 enum phase {
@@ -59,7 +61,7 @@ struct connection_inner {
     int64_t opened_ms, opened_at;
     int64_t account; /* under net->lock */
     char name[128];  /* under net->lock */
-    uint64_t address_key;
+    uint64_t address_key; /* under net->lock; 0: not counted (a trusted proxy before its header) */
     int64_t delay_until_ms;                  /* owner: of PHASE_DELAY and PHASE_LINGER */
     int64_t lingered;                        /* bytes dropped */
     int counted, zombie;                     /* loop */
@@ -84,6 +86,7 @@ struct loop {
     struct event wake;
     uint64_t events; /* loop thread: callbacks run, for the short look-again */
     _Atomic int stop;
+    _Atomic int asked; /* net_alive asked and it has not answered */
 };
 
 struct pool {
@@ -116,7 +119,8 @@ struct accept_event {
 struct tls_set; /* tls.c */
 
 struct net {
-    struct net_options options;
+    struct net_options options; /* the limits: under lock; the numbers of threads never change */
+    const char *_Atomic proxy_trusted;
     struct loop *loops;
     struct pool pool;
     struct accept_event *listeners;
@@ -157,6 +161,7 @@ void tls_free(struct net *n);
 void listener_start(struct net *n);
 void listener_stop(struct net *n);
 void connection_destroy(struct connection *c); /* its loop; state DEAD */
+int connection_count_address(struct connection *c); /* counts it for c->peer; 0: that address has too many (it was told so) */
 
 /* proxy.c */
 enum flow proxy_read(struct connection *c); /* FLOW_DONE: header taken, peer set */

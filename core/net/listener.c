@@ -62,14 +62,24 @@ static void set_address(const struct sockaddr_storage *from, char *text, size_t 
     }
 }
 
-/* Enters it in the list and the limits; 0: too many. */
+/* Under net->lock. */
+static int enter_address(struct net *n, struct connection *c)
+{
+    uint64_t key = guard_address_key(c->peer);
+    int64_t limit = c->loopback ? n->options.max_per_address_loopback : n->options.max_per_address;
+    if (guard_count(&n->by_address, key) >= limit || !guard_enter(&n->by_address, key))
+        return 0;
+    c->inner->address_key = key;
+    return 1;
+}
+
+/* Enters it in the list and the limits; 0: too many. A proxy's connections count for the client that its header will name. */
 static int enter(struct net *n, struct connection *c)
 {
     struct connection_inner *in = c->inner;
     static const char letters[] = "0123456789abcdefghijkmnpqrstuvwxyz";
-    int64_t limit = c->loopback ? n->options.max_per_address_loopback : n->options.max_per_address;
     (void)pthread_mutex_lock(&n->lock);
-    int fits = atomic_load(&n->count) < n->options.max_connections && guard_count(&n->by_address, in->address_key) < limit && guard_enter(&n->by_address, in->address_key);
+    int fits = atomic_load(&n->count) < n->options.max_connections && (in->phase == PHASE_PROXY || enter_address(n, c));
     if (fits) {
         uint64_t id = n->next_id++;
         for (int i = 0; i < 9; i++, id /= 34)
@@ -85,7 +95,7 @@ static int enter(struct net *n, struct connection *c)
     return fits;
 }
 
-static void refuse(const struct connection *c, int fd)
+static void say_refused(const struct connection *c, int fd)
 {
     metric_add(METRIC_CONNECTIONS_REFUSED, 1);
     LOG_EVENT(LOG_WARN, "connection-refused", LOG_WORD("service", c->listener->service->name), LOG_WORD("peer", c->peer), LOG_WORD("why", "too many connections"));
@@ -100,7 +110,27 @@ static void refuse(const struct connection *c, int fd)
     }
     if (text)
         (void)send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
-    (void)close(fd);
+}
+
+int connection_count_address(struct connection *c)
+{
+    struct net *n = c->net;
+    (void)pthread_mutex_lock(&n->lock);
+    int fits = enter_address(n, c);
+    (void)pthread_mutex_unlock(&n->lock);
+    if (!fits)
+        say_refused(c, c->inner->fd);
+    return fits;
+}
+
+/* When the first of its deadlines may be over. */
+static int64_t first_look_ms(const struct connection *c)
+{
+    const struct service *s = c->listener->service;
+    int64_t ms = c->idle_ms < HANDSHAKE_MS ? c->idle_ms : HANDSHAKE_MS, login = s->login_ms, total = s->total_ms;
+    if (login && login < ms)
+        ms = login;
+    return total && total < ms ? total : ms;
 }
 
 static void birth(struct net *n, const struct listener *listener, int fd, const struct sockaddr_storage *from)
@@ -122,15 +152,15 @@ static void birth(struct net *n, const struct listener *listener, int fd, const 
     arena_init(&c->arena, ARENA_REQUEST_MAX);
     set_address(from, c->peer, sizeof c->peer, &c->peer_port, &c->loopback);
     in->fd = fd;
-    in->address_key = guard_address_key(c->peer);
     atomic_init(&in->state, STATE_BUSY);
     atomic_init(&in->killed, -1);
     in->opened_ms = clock_ms();
     in->opened_at = clock_now();
     atomic_init(&in->active_ms, in->opened_ms);
-    in->phase = proxy_trusts(n->options.proxy_trusted, c->peer) ? PHASE_PROXY : listener->service->tls == TLS_IMPLICIT ? PHASE_HANDSHAKE : PHASE_OPEN;
+    in->phase = proxy_trusts(atomic_load(&n->proxy_trusted), c->peer) ? PHASE_PROXY : listener->service->tls == TLS_IMPLICIT ? PHASE_HANDSHAKE : PHASE_OPEN;
     if (!enter(n, c)) {
-        refuse(c, fd);
+        say_refused(c, fd);
+        (void)close(fd);
         free(in);
         free(c);
         return;
@@ -143,7 +173,7 @@ static void birth(struct net *n, const struct listener *listener, int fd, const 
     in->loop = &n->loops[atomic_fetch_add(&n->next_loop, 1U) % (unsigned)n->options.loops];
     (void)event_assign(&in->io, in->loop->base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_io, c);
     (void)evtimer_assign(&in->timer, in->loop->base, on_timer, c);
-    c->delay_ms = c->idle_ms < 60000 ? c->idle_ms : 60000; /* the first look at its deadlines */
+    c->delay_ms = first_look_ms(c);
     loop_post(c, POST_START | POST_DELAY);
 }
 
@@ -163,7 +193,8 @@ void connection_destroy(struct connection *c)
         n->connections = in->list_next;
     if (in->list_next)
         in->list_next->inner->list_prev = in->list_prev;
-    guard_leave(&n->by_address, in->address_key);
+    if (in->address_key)
+        guard_leave(&n->by_address, in->address_key);
     if (in->account)
         guard_leave(&n->by_account, (uint64_t)in->account);
     (void)pthread_mutex_unlock(&n->lock);

@@ -15,6 +15,7 @@ struct error net_new(const struct net_options *options, struct net **out)
     if (!n)
         return error_make(ERROR_MEMORY, "no memory for the network");
     n->options = *options;
+    atomic_store(&n->proxy_trusted, options->proxy_trusted);
     n->reserve_fd = -1;
     (void)pthread_mutex_init(&n->lock, NULL);
     (void)pthread_rwlock_init(&n->tls_lock, NULL);
@@ -41,6 +42,37 @@ struct error net_new(const struct net_options *options, struct net **out)
     }
     *out = n;
     return OK;
+}
+
+void net_configure(struct net *n, const struct net_options *options)
+{
+    SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&n->lock);
+    (void)held;
+    n->options.max_connections = options->max_connections;
+    n->options.max_per_address = options->max_per_address;
+    n->options.max_per_account = options->max_per_account;
+    n->options.max_per_address_loopback = options->max_per_address_loopback;
+    n->options.max_per_account_loopback = options->max_per_account_loopback;
+    atomic_store(&n->proxy_trusted, options->proxy_trusted);
+}
+
+static void answer_alive(void *arg)
+{
+    struct loop *l = arg;
+    atomic_store(&l->asked, 0);
+}
+
+int net_alive(struct net *n)
+{
+    int alive = 1;
+    for (int i = 0; i < n->options.loops; i++) {
+        struct loop *l = &n->loops[i];
+        if (atomic_exchange(&l->asked, 1))
+            alive = 0; /* still busy with what it did when it was asked last */
+        else if (loop_call(l, answer_alive, l).code != ERROR_NONE)
+            atomic_store(&l->asked, 0);
+    }
+    return alive;
 }
 
 struct error net_start(struct net *n)
@@ -206,9 +238,9 @@ struct error connection_login(struct connection *c, int64_t account, struct slic
 {
     struct connection_inner *in = c->inner;
     struct net *n = c->net;
-    int64_t limit = c->loopback ? n->options.max_per_account_loopback : n->options.max_per_account;
     SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&n->lock);
     (void)held;
+    int64_t limit = c->loopback ? n->options.max_per_account_loopback : n->options.max_per_account;
     if (account && (guard_count(&n->by_account, (uint64_t)account) >= limit || !guard_enter(&n->by_account, (uint64_t)account)))
         return error_make(ERROR_LIMIT, "too many connections are logged in to this account");
     if (in->account)

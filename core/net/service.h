@@ -16,8 +16,9 @@ struct service {
     enum tls_mode tls;
     const struct protocol *protocol;
     int kind;           /* the protocol's own number: which of its services this is (port 25, submission, LMTP) */
-    int64_t idle_ms;    /* default deadline without input */
-    int64_t login_ms;   /* whole time until a login must have come; 0: none */
+    _Atomic int64_t idle_ms;  /* default deadline without input; a reload changes it for new connections */
+    _Atomic int64_t login_ms; /* whole time until a login must have come; 0: none */
+    _Atomic int64_t total_ms; /* whole time of a session; 0: none */
     int local_only;     /* only loopback (LMTP, admin) unless configured */
 };
 
@@ -32,7 +33,7 @@ struct listener {
 struct net_options {
     int loops, workers;
     int max_connections, max_per_address, max_per_account, max_per_address_loopback, max_per_account_loopback;
-    const char *proxy_trusted; /* comma-separated networks, or NULL */
+    const char *proxy_trusted; /* comma-separated networks, or NULL; lives as long as the process */
 };
 
 /* Certificates: pairs of files; the first is the default, the others are chosen by SNI (names from the certificate, a trailing dot is ignored). */
@@ -41,6 +42,10 @@ struct certificate_files {
 };
 
 struct error net_new(const struct net_options *options, struct net **out);
+/* New limits and trusted proxies, for connections and logins from now on (loops and workers stay). Any thread. */
+void net_configure(struct net *n, const struct net_options *options);
+/* Every loop has answered since the call before last, or there was none: the watchdog's question, asked from net_timer. */
+int net_alive(struct net *n);
 /* Loads or reloads certificates: all or nothing, old ones stay on failure; running connections keep theirs. Any thread. */
 struct error net_certificates(struct net *n, const struct certificate_files *files, size_t count, struct arena *a);
 /* Binds one service to an address ("127.0.0.1", "::1", "0.0.0.0", "::"). fd >= 0: an inherited socket (systemd), taken instead. The error's text is a sentence with the way out. */

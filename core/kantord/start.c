@@ -1,0 +1,160 @@
+/* core/kantord/start.c -- the order of start and of stop
+ *
+ * Bind, (the helper of heavy formats will be forked here), own user, no new privileges, Landlock, seccomp; only then threads, and only then bytes from
+ * strangers. The kernel keeps these rights per thread: whoever starts a thread earlier starts one without the sandbox.
+ */
+#include <errno.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "core/kantord/internal.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "core/process/notify.h"
+#include "core/process/privilege.h"
+
+enum { DRAIN_MS = 30000, DRAIN_DEMO_MS = 3000, DAY_MS = 86400000, MINUTE_MS = 60000, OWN_DESCRIPTORS = 1000 };
+
+static sem_t stop_wanted;
+
+static void on_stop(void *arg)
+{
+    (void)arg;
+    (void)sem_post(&stop_wanted);
+}
+
+static void every_minute(void *arg)
+{
+    struct kantord *k = arg;
+    login_flush_used(k->server.login);
+}
+
+static void every_day(void *arg)
+{
+    struct kantord *k = arg;
+    struct error e = store_collect_garbage(k->server.store);
+    if (e.code != ERROR_NONE)
+        LOG_EVENT(LOG_WARN, "garbage-not-collected", LOG_FAILURE(e));
+}
+
+/* On a worker, by a timer of the first loop: both live, and each loop says whether it does. */
+static void watchdog(void *arg)
+{
+    struct kantord *k = arg;
+    if (net_alive(k->server.net))
+        notify_send("WATCHDOG=1");
+}
+
+static int64_t read_connections(void *arg)
+{
+    return net_connection_count(arg);
+}
+
+/* A descriptor for each connection and some for ourselves; where the hard limit is lower, which setting to change. */
+static void take_descriptors(const struct config *c)
+{
+    int64_t wanted = c->max_connections + OWN_DESCRIPTORS, have = privilege_raise_descriptors(wanted);
+    if (have < wanted)
+        LOG_EVENT(LOG_WARN, "few-descriptors", LOG_NUMBER("open-files", have), LOG_NUMBER("limit.connections", c->max_connections),
+                  LOG_WORD("why", "the hard limit of open files is too low for limit.connections: raise LimitNOFILE= in the unit (or `ulimit -Hn`), or lower limit.connections"));
+}
+
+/* What needs rights that go afterwards. */
+static struct error bind_ports(struct kantord *k)
+{
+    struct net_options options = net_options_of(&k->config);
+    take_descriptors(&k->config);
+    TRY(net_new(&options, &k->server.net));
+    net_set_user(k->server.net, &k->server);
+    return services_listen(k);
+}
+
+/* Everything behind the sandbox: the store with its threads, certificates, people. Nothing is accepted yet. */
+static struct error open_all(struct kantord *k)
+{
+    const struct config *c = &k->config;
+    struct certificate_files *files;
+    size_t n;
+    struct store_options store = {.path = c->data_dir, .readers = (int)c->readers, .retention_s = c->retention / 1000};
+    TRY(store_open(&store, &k->server.store));
+    TRY(certificate_files_of(c, k->server.hostname, &k->arena, &files, &n));
+    TRY(net_certificates(k->server.net, files, n, &k->arena));
+    TRY(login_service_new(k->server.store, &k->server.login));
+    return k->demo ? demo_fill(k) : OK;
+}
+
+static struct error begin(struct kantord *k)
+{
+    metric_gauge("connections", "live client connections", read_connections, k->server.net);
+    TRY(net_signal(k->server.net, SIGTERM, on_stop, k));
+    TRY(net_signal(k->server.net, SIGINT, on_stop, k));
+    TRY(net_signal(k->server.net, SIGHUP, reload_wanted, k));
+    TRY(net_start(k->server.net)); /* behind the signals: who waits for `ready` may end us at once */
+    TRY(net_timer(k->server.net, MINUTE_MS, every_minute, k));
+    TRY(net_timer(k->server.net, DAY_MS, every_day, k));
+    int64_t watch = notify_watchdog_ms();
+    if (watch > 0)
+        TRY(net_timer(k->server.net, watch, watchdog, k));
+    return control_start(k);
+}
+
+static struct error start(struct kantord *k)
+{
+    const struct config *c = &k->config;
+    k->server.config = c;
+    TRY(bind_ports(k));
+    TRY(privilege_make_folder(c->data_dir, c->user, &k->arena));
+    TRY(privilege_drop(c->user, &k->arena));
+    TRY(confine(k));
+    TRY(open_all(k));
+    return begin(k);
+}
+
+static void stop(struct kantord *k)
+{
+    notify_send("STOPPING=1");
+    control_stop(k);
+    if (k->server.net)
+        net_stop(k->server.net, k->demo ? DRAIN_DEMO_MS : DRAIN_MS);
+    if (k->server.login)
+        login_flush_used(k->server.login);
+    net_free(k->server.net);
+    login_service_free(k->server.login);
+    store_close(k->server.store);
+}
+
+/* Log lines and replies to vanished readers must never end the server. Signals are for the loops: libevent hears them wherever they arrive. */
+static void quiet_signals(void)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+}
+
+struct error run_server(struct kantord *k)
+{
+    quiet_signals();
+    (void)sem_init(&stop_wanted, 0, 0);
+    log_setup(2, (enum log_level)k->config.log_level);
+    notify_open();
+    struct error e = start(k);
+    if (e.code != ERROR_NONE) {
+        stop(k);
+        return e;
+    }
+    services_print(k);
+    if (k->demo)
+        demo_print(k);
+    (void)printf("ready\n");
+    (void)fflush(stdout);
+    notify_send("READY=1");
+    LOG_EVENT(LOG_INFO, "ready", LOG_WORD("version", KANTOR_VERSION), LOG_WORD("hostname", k->server.hostname));
+    while (sem_wait(&stop_wanted) != 0 && errno == EINTR) {
+    }
+    LOG_EVENT(LOG_INFO, "stopping", LOG_NUMBER("connections", net_connection_count(k->server.net)));
+    stop(k);
+    LOG_EVENT(LOG_INFO, "stopped", LOG_WORD("version", KANTOR_VERSION));
+    return OK;
+}
