@@ -122,6 +122,10 @@ static struct error walk_range(struct connection *c, struct imap_session *s, str
         uint64_t number = number_of(s, f, item.uid);
         if (number && uid_set_has(f->uids, item.uid))
             e = write_message(db, f, number, &item, &index, &row, &c->out);
+        if (e.code == ERROR_UNSUPPORTED) { /* [UNKNOWN-CTE]: the others still come */
+            f->failed = e;
+            e = OK;
+        }
         f->next = item.uid + 1;
         if (row.blocks)
             arena_reset(&row);
@@ -162,7 +166,7 @@ static struct error fetch_step(struct connection *c, struct imap_session *s, str
         }
     }
     if (e.code != ERROR_NONE || f->range >= f->uids->n)
-        return finish(s, f, e);
+        return finish(s, f, e.code == ERROR_NONE ? f->failed : e);
     s->more = fetch_step;
     return OK;
 }
@@ -181,10 +185,20 @@ static struct error write_vanished(struct connection *c, struct imap_session *s,
         return OK;
     buffer_add(&c->out, SLICE("* VANISHED (EARLIER) "));
     uid_set_write(&shown, &c->out);
-    buffer_add(&c->out, SLICE("\r\n"));
-    for (size_t i = 0; i < shown.n; i++)
-        uid_set_remove(&s->box.view, shown.ranges[i].lo, shown.ranges[i].hi);
+    buffer_add(&c->out, SLICE("\r\n")); /* numbers do not move by it (3.2.10.1): what is still in the view follows as plain VANISHED */
     return OK;
+}
+
+/* CHANGEDSINCE with a body: only what is shown becomes \Seen; and what becomes \Seen by it has not changed since for that. */
+static struct error keep_changed(struct imap_session *s, struct fetch *f)
+{
+    SCOPED(uid_set_free) struct uid_set changed = {0};
+    SCOPED(uid_set_free) struct uid_set asked = {0};
+    SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
+    TRY(item_changed(db, s->box.collection, f->changed_since, &changed));
+    uid_set_copy(&asked, f->uids);
+    uid_set_intersect(f->uids, &asked, &changed);
+    return asked.failed || f->uids->failed ? error_make(ERROR_MEMORY, "no memory for a set of messages") : OK;
 }
 
 struct error imap_fetch_run(struct connection *c, struct imap_session *s, struct imap_args *a)
@@ -201,6 +215,8 @@ struct error imap_fetch_run(struct connection *c, struct imap_session *s, struct
         e = args_space(a);
     if (e.code == ERROR_NONE)
         e = fetch_read_items(s, a, f);
+    if (e.code == ERROR_NONE && f->sets_seen && f->changed_since >= 0)
+        e = keep_changed(s, f);
     if (e.code == ERROR_NONE && f->uids->n && f->sets_seen)
         e = set_seen(s, f->uids);
     if (e.code == ERROR_NONE && f->vanished)

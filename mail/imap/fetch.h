@@ -32,6 +32,7 @@ struct fetch {
     int vanished;
     struct uid_set *uids; /* the session owns it: it outlives a step */
     struct keyword_map map;
+    struct error failed; /* a part that could not be decoded: told when the walk is over */
     /* where the walk is */
     size_t range;        /* of uids */
     uint32_t next;       /* uid */

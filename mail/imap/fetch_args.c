@@ -1,10 +1,28 @@
 /* mail/imap/fetch_args.c -- what a FETCH asks for (RFC 9051 6.4.5, RFC 3516) */
 #include "mail/imap/fetch.h"
 
+static bool same_fields(const struct fetch_item *x, const struct fetch_item *y)
+{
+    if (x->filter != y->filter || x->n_fields != y->n_fields)
+        return false;
+    for (size_t i = 0; i < x->n_fields; i++)
+        if (!slice_eq_nocase(x->fields[i], y->fields[i]))
+            return false;
+    return true;
+}
+
+static bool same(const struct fetch_item *x, const struct fetch_item *y)
+{
+    if (x->kind != y->kind || x->kind < FETCH_SECTION)
+        return x->kind == y->kind;
+    return slice_eq(x->label, y->label) && x->what == y->what && x->n_numbers == y->n_numbers && memcmp(x->numbers, y->numbers, x->n_numbers * sizeof x->numbers[0]) == 0 &&
+           x->partial == y->partial && x->offset == y->offset && x->length == y->length && same_fields(x, y);
+}
+
 static struct error add(struct fetch *f, const struct fetch_item *x)
 {
-    for (size_t i = 0; i < f->n; i++) /* equal simple items once (attacks.md IM-09) */
-        if (x->kind < FETCH_SECTION && f->items[i].kind == x->kind)
+    for (size_t i = 0; i < f->n; i++) /* equal items once (attacks.md IM-09) */
+        if (same(x, &f->items[i]))
             return OK;
     if (f->n == FETCH_ITEMS_MAX)
         return error_make(ERROR_LIMIT, "too many items in one FETCH");
@@ -198,11 +216,11 @@ struct error fetch_read_items(struct imap_session *s, struct imap_args *a, struc
         TRY(add_kind(f, FETCH_UID)); /* first: some clients parse by position (clients.md I38) */
     TRY(read_macro(a, f, &macro));
     if (!macro && args_take(a, '(')) {
-        for (int n = 0; !args_take(a, ')'); n++) {
-            if (n)
-                TRY(args_space(a));
+        do
             TRY(read_item(s, a, f));
-        }
+        while (args_take(a, ' '));
+        if (!args_take(a, ')'))
+            return imap_bad("a parenthesis is missing");
     } else if (!macro) {
         TRY(read_item(s, a, f));
     }

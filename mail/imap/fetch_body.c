@@ -83,12 +83,22 @@ static bool wanted(const struct fetch_item *x, struct slice name)
     return x->filter == FIELDS_NOT;
 }
 
+/* A NUL may stand in a literal8 only: in BODY[…] of a binary message it goes out as 0x80, and BINARY[…] has it as it is (RFC 9051 4.3). */
+static void mask_nul(struct buffer *out, size_t n)
+{
+    char *end = out->bytes + out->end;
+    for (char *at = n ? memchr(end - n, 0, n) : NULL; at; at = memchr(at, 0, (size_t)(end - at)))
+        *at = (char)0x80;
+}
+
 static void write_bytes(const struct fetch_item *x, struct slice bytes, struct buffer *out)
 {
     if (x->partial)
         bytes = slice_first(slice_after(bytes, x->offset), x->length);
     buffer_printf(out, " {%zu}\r\n", bytes.n);
+    size_t before = buffer_length(out);
     buffer_add(out, bytes);
+    mask_nul(out, buffer_length(out) - before);
 }
 
 static struct error write_fields(struct sql *db, const struct item *item, const struct section *sec, const struct fetch_item *x, struct arena *a, struct buffer *out)
@@ -154,6 +164,7 @@ struct error fetch_write_section(struct sql *db, const struct item *item, struct
     buffer_add(out, SLICE("}\r\n"));
     size_t before = buffer_length(out);
     TRY(blob_append(db, item->blob, (int64_t)(sec.from + offset), (int64_t)length, out));
+    mask_nul(out, buffer_length(out) - before);
     return buffer_length(out) - before == length ? OK : error_make(ERROR_CORRUPT, "a message is shorter than its index says");
 }
 

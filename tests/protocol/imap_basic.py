@@ -1,19 +1,9 @@
 """IMAP: two views of one mailbox, and what the extensions promise (RFC 9051, 3501, 4315, 6851, 7162, 5182, 4731, 3516, 6154)."""
+import datetime
+
 import pytest
 
 from kantor import Literal, MIXED, message, numbers
-
-
-@pytest.fixture
-def box(server, person):
-    """A session with five messages in INBOX."""
-    c = server.imap(person, select="INBOX")
-    for n in range(5):
-        c.append("INBOX", message("mail %d" % n), date="0%d-Feb-2024 10:00:00 +0000" % (n + 1))
-    c.ok("NOOP")
-    assert c.exists == 5
-    c.person = person
-    return c
 
 
 def test_every_promised_capability_is_announced(server, person):
@@ -34,7 +24,8 @@ def test_append_keeps_flags_and_date(server, person):
     c = server.imap(person, select="INBOX")
     uid = c.append("INBOX", message(), "\\Seen $Work", "07-Feb-1994 21:52:25 -0800")
     items = c.ok("UID FETCH %d (FLAGS INTERNALDATE)" % uid).by_uid[uid]
-    assert {"\\Seen", "$Work"} <= items["FLAGS"] and items["INTERNALDATE"] == "07-Feb-1994 21:52:25 -0800"
+    assert {"\\Seen", "$Work"} <= items["FLAGS"]
+    assert datetime.datetime.strptime(items["INTERNALDATE"], "%d-%b-%Y %H:%M:%S %z") == datetime.datetime.fromisoformat("1994-02-07T21:52:25-08:00")
 
 
 def test_append_and_copy_to_a_missing_mailbox_answer_trycreate(box):
@@ -44,8 +35,7 @@ def test_append_and_copy_to_a_missing_mailbox_answer_trycreate(box):
 
 
 def test_copyuid_names_both_sides(box):
-    r = box.ok("UID COPY 2,4 Archive")
-    name, (validity, source, target) = r.codes().popitem() if False else r.code
+    name, (validity, source, target) = box.ok("UID COPY 2,4 Archive").code
     assert name == "COPYUID" and numbers(source) == [2, 4] and numbers(target) == [1, 2]
 
 
@@ -128,7 +118,7 @@ def test_binary_undoes_the_transfer_encoding(server, person):
 
 def test_condstore_refuses_a_store_on_what_has_changed(server, box):
     box.ok("ENABLE CONDSTORE")
-    before = box.ok("FETCH 1 (MODSEQ)").fetches[1]["MODSEQ"]
+    before = box.ok("FETCH 2 (MODSEQ)").fetches[2]["MODSEQ"]
     server.imap(box.person, select="INBOX").ok("STORE 1 +FLAGS (\\Seen)")
     r = box.cmd("STORE 1,2 (UNCHANGEDSINCE %d) +FLAGS (\\Flagged)" % before)
     assert r.codes()["MODIFIED"] == ["1"]
@@ -193,7 +183,7 @@ def test_a_name_that_cannot_be_is_refused(server, person, name):
     assert server.imap(person).cmd("CREATE " + name).status in ("NO", "BAD")
 
 
-@pytest.mark.parametrize("line", ["NOOP x", "LOGIN a", "FETCH 1 UID", "DONE", "UID UID FETCH 1 UID", "CAPABILITY {1}", 'LOGIN "a\\x" "b"', "SEARCH", "XYZZY"])
+@pytest.mark.parametrize("line", ["NOOP x", "LOGIN a", "FETCH 1 UID", "DONE", "UID UID FETCH 1 UID", 'LOGIN "a\\x" "b"', "SEARCH", "XYZZY"])
 def test_malformed_commands_before_login_are_bad_and_the_session_goes_on(server, line):
     c = server.imap()
     c.bad(line)

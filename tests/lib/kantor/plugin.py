@@ -3,6 +3,7 @@
     server   one server for the whole run; tests use people of their own (`person`), so that they do not meet
     fresh    a server of the test's own with an empty organisation
     person   the address of a person nobody else uses, with an empty INBOX
+    box      an IMAP session of `person` with INBOX selected and five messages in it; box.person says whose
 """
 import os
 import shutil
@@ -10,6 +11,7 @@ import shutil
 import pytest
 
 from . import dialogue
+from .messages import message
 from .server import Server
 
 POOL = 400
@@ -71,6 +73,17 @@ def person(server):
 @pytest.fixture
 def another(server, person):
     return next_person(server)
+
+
+@pytest.fixture
+def box(server, person):
+    c = server.imap(person, select="INBOX")
+    for n in range(5):
+        c.append("INBOX", message("mail %d" % n), date="0%d-Feb-2024 10:00:00 +0000" % (n + 1))
+    c.ok("NOOP")
+    assert c.exists == 5
+    c.person = person
+    return c
 
 
 @pytest.hookimpl(tryfirst=True)
