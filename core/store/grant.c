@@ -90,9 +90,22 @@ struct error grant_list_to(struct sql *db, int64_t actor, struct arena *a, struc
     return grants_from(st, a, all, n);
 }
 
+/* Sessions that have one of these mailboxes open look at their rights again (attacks.md IM-17). The number is nobody's: nothing changed but rights. */
+static struct error tell_watchers(struct sql *db, int64_t account, int64_t collection)
+{
+    int64_t number = change_numbers(db, 1);
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT id FROM collection WHERE account = $1 AND ($2 = 0 OR id = $2)");
+    sql_bind_int(st, 1, account);
+    sql_bind_int(st, 2, collection);
+    while (sql_row(st))
+        watch_note(db, sql_int(st, 0), number);
+    return sql_result(st);
+}
+
 struct error grant_set(struct sql *db, struct actor who, int64_t account, int64_t collection, int64_t grantee, int rights)
 {
     (void)who; /* the audit log of the console (a later issue) takes it */
+    TRY(tell_watchers(db, account, collection));
     if (rights == 0) {
         SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "DELETE FROM acl WHERE account = $1 AND collection = $2 AND grantee = $3");
         sql_bind_int(st, 1, account);

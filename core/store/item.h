@@ -78,10 +78,10 @@ struct flag_change {
 struct error item_store(struct sql *db, struct actor who, int64_t collection, const struct uid_set *uids, const struct flag_change *change, int64_t unchanged_since, struct uid_set *changed, struct uid_set *refused);
 
 /* Copies those that are there. *from and *assigned get source uids and, in the same order, uids in the target. Keywords are mapped when the
- * target belongs to another account. Quota as in item_add. */
-struct error item_copy(struct sql *db, struct actor who, int64_t source, int64_t target, const struct uid_set *uids, struct uid_set *from, struct uid_set *assigned);
+ * target belongs to another account; of the flags only those in `keep` (-1: all) go along. Quota as in item_add. */
+struct error item_copy(struct sql *db, struct actor who, int64_t source, int64_t target, const struct uid_set *uids, int64_t keep, struct uid_set *from, struct uid_set *assigned);
 /* One change: they stand in the target and no longer in the source. Inside one account no quota is needed. */
-struct error item_move(struct sql *db, struct actor who, int64_t source, int64_t target, const struct uid_set *uids, struct uid_set *from, struct uid_set *assigned);
+struct error item_move(struct sql *db, struct actor who, int64_t source, int64_t target, const struct uid_set *uids, int64_t keep, struct uid_set *from, struct uid_set *assigned);
 /* Expunges those of `uids` (NULL: all) that have all bits of `flags` (FLAG_DELETED, or 0 for any). */
 struct error item_expunge(struct sql *db, struct actor who, int64_t collection, const struct uid_set *uids, int64_t flags, struct uid_set *gone);
 

@@ -7,6 +7,7 @@
 struct copying {
     struct actor who;
     int64_t source, target, source_account, target_account;
+    int64_t keep; /* flags that go along; keywords in text go with the bits of keywords */
     struct item_totals sum;
     int64_t first_uid;
     int move;
@@ -17,7 +18,7 @@ static struct error insert_ranges(struct sql *db, const struct copying *c, const
     int64_t done = 0;
     for (size_t i = 0; i < from->n; i++) {
         SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "INSERT INTO item (collection, uid, modseq, flags, kw, blob, size, received, saved, thread, msg, name) "
-                                                           "SELECT $4, $5 + row_number() OVER (ORDER BY uid), $6 + row_number() OVER (ORDER BY uid), flags, kw, blob, size, received, $7, thread, msg, NULL "
+                                                           "SELECT $4, $5 + row_number() OVER (ORDER BY uid), $6 + row_number() OVER (ORDER BY uid), flags & $8, CASE WHEN $9 = 1 THEN kw END, blob, size, received, $7, thread, msg, NULL "
                                                            "FROM item WHERE collection = $1 AND uid BETWEEN $2 AND $3");
         sql_bind_int(st, 1, c->source);
         sql_bind_int(st, 2, from->ranges[i].lo);
@@ -26,6 +27,8 @@ static struct error insert_ranges(struct sql *db, const struct copying *c, const
         sql_bind_int(st, 5, c->first_uid + done - 1);
         sql_bind_int(st, 6, number + done - 1);
         sql_bind_int(st, 7, clock_now());
+        sql_bind_int(st, 8, c->keep);
+        sql_bind_int(st, 9, c->keep >> KEYWORD_FIRST_OWN & 1);
         TRY(sql_run(st));
         done += (int64_t)from->ranges[i].hi - from->ranges[i].lo + 1;
     }
@@ -90,6 +93,17 @@ static struct error map_keywords(struct sql *db, struct copying *c)
     return sql_run(st);
 }
 
+/* What the target's counters get: without the flags that stay behind. */
+static struct item_totals arriving(const struct copying *c)
+{
+    struct item_totals sum = c->sum;
+    sum.unseen = c->keep & FLAG_SEEN ? sum.unseen : sum.n;
+    sum.deleted = c->keep & FLAG_DELETED ? sum.deleted : 0;
+    sum.flags &= c->keep;
+    sum.overflow = sum.overflow && c->keep >> KEYWORD_FIRST_OWN & 1;
+    return sum;
+}
+
 static struct error copy(struct sql *db, struct copying *c, const struct uid_set *uids, struct uid_set *from, struct uid_set *assigned)
 {
     uid_set_clear(assigned);
@@ -99,11 +113,12 @@ static struct error copy(struct sql *db, struct copying *c, const struct uid_set
     if (from->n == 0)
         return OK;
     int same = c->source_account == c->target_account, stays = c->move && same;
-    int foreign = !same && (c->sum.overflow || c->sum.flags >> KEYWORD_FIRST_OWN);
+    struct item_totals sum = arriving(c);
+    int foreign = !same && (sum.overflow || sum.flags >> KEYWORD_FIRST_OWN);
     int64_t number = change_numbers(db, c->sum.n);
     struct touch t = {.who = c->who, .account = c->target_account, .collection = c->target, .first = number, .modseq = number + c->sum.n - 1, .d_used = stays ? 0 : c->sum.bytes,
-                      .d_items = stays ? 0 : c->sum.n, .d_uidnext = c->sum.n, .d_all = c->sum.n, .d_unseen = c->sum.unseen, .d_deleted = c->sum.deleted, .d_bytes = c->sum.bytes,
-                      .keywords = foreign ? c->sum.flags & 0xFFFFFFFF : c->sum.flags, .kind = same ? CHANGE_ARRIVED : CHANGE_NEW};
+                      .d_items = stays ? 0 : c->sum.n, .d_uidnext = c->sum.n, .d_all = c->sum.n, .d_unseen = sum.unseen, .d_deleted = sum.deleted, .d_bytes = c->sum.bytes,
+                      .keywords = foreign ? sum.flags & 0xFFFFFFFF : sum.flags, .kind = same ? CHANGE_ARRIVED : CHANGE_NEW};
     TRY(change_touch(db, &t, &c->first_uid));
     TRY(insert_ranges(db, c, from, number));
     if (foreign)
@@ -112,15 +127,15 @@ static struct error copy(struct sql *db, struct copying *c, const struct uid_set
     return OK;
 }
 
-struct error item_copy(struct sql *db, struct actor who, int64_t source, int64_t target, const struct uid_set *uids, struct uid_set *from, struct uid_set *assigned)
+struct error item_copy(struct sql *db, struct actor who, int64_t source, int64_t target, const struct uid_set *uids, int64_t keep, struct uid_set *from, struct uid_set *assigned)
 {
-    struct copying c = {.who = who, .source = source, .target = target};
+    struct copying c = {.who = who, .source = source, .target = target, .keep = keep};
     return copy(db, &c, uids, from, assigned);
 }
 
-struct error item_move(struct sql *db, struct actor who, int64_t source, int64_t target, const struct uid_set *uids, struct uid_set *from, struct uid_set *assigned)
+struct error item_move(struct sql *db, struct actor who, int64_t source, int64_t target, const struct uid_set *uids, int64_t keep, struct uid_set *from, struct uid_set *assigned)
 {
-    struct copying c = {.who = who, .source = source, .target = target, .move = 1};
+    struct copying c = {.who = who, .source = source, .target = target, .keep = keep, .move = 1};
     int64_t ignored;
     TRY(copy(db, &c, uids, from, assigned));
     if (from->n == 0)

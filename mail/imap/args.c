@@ -149,12 +149,14 @@ struct error args_flags(struct imap_args *a, struct slice **flags, size_t *n)
     *flags = arena_zero(a->arena, FLAGS_MAX, sizeof **flags);
     if (!*flags)
         return error_make(ERROR_MEMORY, "no memory for flags");
-    while (!(list && args_take(a, ')'))) {
-        if (*n >= FLAGS_MAX)
+    for (int count = 0; !(list && args_take(a, ')')); count++) {
+        if (*n >= FLAGS_MAX || count >= 2 * FLAGS_MAX)
             return error_make(ERROR_LIMIT, "too many flags in one command");
-        if (*n)
+        if (count)
             TRY(args_space(a));
-        TRY(args_atom(a, "\\", &(*flags)[(*n)++]));
+        TRY(args_atom(a, "\\", &(*flags)[*n]));
+        if (!slice_eq_nocase((*flags)[*n], SLICE("\\Recent"))) /* the server's alone (RFC 3501 2.3.2): passed over, so that old clients' copies of flags go through */
+            ++*n;
         if (!list && a->rest.n == 0)
             break;
     }

@@ -31,6 +31,8 @@ struct imap_box {
     int read_only, rights;
     uint32_t uidvalidity, uidnext; /* uids below uidnext are in the view */
     int64_t modseq, gone_modseq;   /* flags and arrivals, and expunges, shown up to here */
+    int64_t heard;                 /* the watch's number that has been looked at */
+    int gone_pending;              /* expunges wait for a command that may tell them */
     struct uid_set view;           /* the session's numbering */
     struct uid_set told;           /* flags that a STORE has shown already, as of told_modseq */
     int64_t told_modseq;
@@ -76,6 +78,8 @@ struct imap_session {
     void *more_state;
     const char *ok;       /* text of the tagged OK; default "done" */
     struct slice ok_code; /* "[…]" before it */
+    int hold_expunge; /* the running command counts in message numbers though it is a UID command (RFC 7162 3.2.10.2) */
+    int condstore_told; /* a first CONDSTORE enabling command has been answered with HIGHESTMODSEQ */
     int idling, want_tls, want_compress, compressed, logged_out;
     struct search *search; /* the running one; its memory is the command's arena, its sets are freed by search_drop */
     struct imap_append append;
@@ -164,6 +168,10 @@ struct error imap_search_run(struct connection *c, struct imap_session *s, struc
 /* sync.c */
 enum imap_sync { SYNC_NO_EXPUNGE, SYNC_ALL };
 struct error imap_sync(struct connection *c, struct imap_session *s, enum imap_sync how);
+/* Another person's mailbox: may this session still read it? If not, says BYE (attacks.md IM-17). */
+struct error imap_still_allowed(struct connection *c, struct imap_session *s);
+/* The tagged OK gets [HIGHESTMODSEQ n] behind `code` (RFC 7162 3.2.7), when the client knows QRESYNC. */
+struct error imap_highest_code(struct connection *c, struct imap_session *s);
 void imap_expunged(struct imap_session *s, const struct uid_set *gone, struct buffer *out);
 int imap_has_news(const struct imap_session *s);
 /* The uids that a sequence-set argument names in this session's view. */

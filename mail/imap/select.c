@@ -57,8 +57,15 @@ static struct error open_box(struct imap_session *s, struct sql *db, const struc
     struct imap_box *b = &s->box;
     TRY(item_uids(db, m->c.id, &b->view));
     *b = (struct imap_box){.collection = m->c.id, .account = m->c.account, .read_only = read_only || !(m->rights & (RIGHT_WRITE | RIGHT_SEEN | RIGHT_DELETE | RIGHT_INSERT | RIGHT_EXPUNGE)), .rights = m->rights,
-                           .uidvalidity = m->c.uidvalidity, .uidnext = m->c.uidnext, .modseq = m->c.modseq, .gone_modseq = m->c.modseq, .view = b->view, .keywords = m->c.keywords, .watch = b->watch};
+                           .uidvalidity = m->c.uidvalidity, .uidnext = m->c.uidnext, .modseq = m->c.modseq, .gone_modseq = m->c.modseq, .heard = m->c.modseq, .view = b->view, .keywords = m->c.keywords, .watch = b->watch};
     return OK;
+}
+
+/* Flags that this person may change here for good (RFC 4314 5.1.1). */
+static int64_t permanent(const struct imap_box *b, int64_t flags)
+{
+    int64_t allowed = (b->rights & RIGHT_SEEN ? FLAG_SEEN : 0) | (b->rights & RIGHT_DELETE ? FLAG_DELETED : 0) | (b->rights & RIGHT_WRITE ? ~(int64_t)(FLAG_SEEN | FLAG_DELETED) : 0);
+    return b->read_only ? 0 : flags & allowed;
 }
 
 static void write_state(struct connection *c, struct imap_session *s, const struct mailbox *m, const struct keyword_map *map, uint32_t unseen, uint32_t unseen_number)
@@ -68,10 +75,9 @@ static void write_state(struct connection *c, struct imap_session *s, const stru
     buffer_add(out, SLICE("* FLAGS ("));
     keyword_write(map, m->c.keywords | 31, SLICE(""), out);
     buffer_add(out, SLICE(")\r\n* OK [PERMANENTFLAGS ("));
-    if (!b->read_only) {
-        keyword_write(map, m->c.keywords | 31, SLICE(""), out);
+    keyword_write(map, permanent(b, m->c.keywords | 31), SLICE(""), out);
+    if (!b->read_only && b->rights & RIGHT_WRITE)
         buffer_add(out, SLICE(" \\*"));
-    }
     buffer_printf(out, ")] flags that stay\r\n* %llu EXISTS\r\n", (unsigned long long)uid_set_count(&b->view));
     if (!(s->enabled & ENABLED_REV2)) {
         buffer_add(out, SLICE("* 0 RECENT\r\n"));
@@ -162,6 +168,7 @@ struct error imap_select_run(struct connection *c, struct imap_session *s, struc
         imap_box_close(s);
         return e;
     }
+    s->condstore_told |= s->enabled & ENABLED_CONDSTORE; /* the state above has HIGHESTMODSEQ */
     s->ok_code = s->box.read_only ? SLICE("[READ-ONLY] ") : SLICE("[READ-WRITE] ");
     return OK;
 }

@@ -60,16 +60,27 @@ static int closes(const struct imap_session *s, struct error e)
     return error_is_temporary(e) && s->state != STATE_GREETED;
 }
 
+/* The first CONDSTORE enabling command is answered with HIGHESTMODSEQ (RFC 7162 3.1); what has been shown, nothing that waits. */
+static void tell_condstore(struct connection *c, struct imap_session *s)
+{
+    if (!(s->enabled & ENABLED_CONDSTORE) || s->condstore_told)
+        return;
+    s->condstore_told = 1;
+    if (s->box.collection && !s->box.gone_pending)
+        buffer_printf(&c->out, "* OK [HIGHESTMODSEQ %lld] highest\r\n", (long long)(s->box.modseq ? s->box.modseq : 1));
+}
+
 static enum run finish(struct connection *c, struct error e)
 {
     struct imap_session *s = c->session;
     enum run next = RUN_NEXT;
     s->more = NULL;
     if (e.code == ERROR_NONE && s->box.collection) {
-        struct error synced = imap_sync(c, s, s->row && s->row->expunge == EXPUNGE_OK ? SYNC_ALL : SYNC_NO_EXPUNGE);
+        struct error synced = imap_sync(c, s, s->row && s->row->expunge == EXPUNGE_OK && !s->hold_expunge ? SYNC_ALL : SYNC_NO_EXPUNGE);
         if (synced.code != ERROR_NONE)
             e = synced;
     }
+    tell_condstore(c, s);
     imap_tagged(c, e);
     if (e.code == ERROR_CLOSED || closes(s, e))
         next = RUN_CLOSE;
@@ -123,7 +134,8 @@ static enum run session_notice(struct connection *c)
     struct error e = imap_sync(c, s, SYNC_ALL);
     if (e.code == ERROR_NONE)
         return RUN_PARK;
-    buffer_add(&c->out, SLICE("* BYE [UNAVAILABLE] the mailbox is gone or cannot be read right now\r\n"));
+    if (e.code != ERROR_CLOSED) /* that one has said BYE */
+        buffer_add(&c->out, SLICE("* BYE [UNAVAILABLE] the mailbox cannot be read right now\r\n"));
     return RUN_CLOSE;
 }
 
@@ -158,6 +170,7 @@ static enum run dispatch(struct connection *c, struct slice command)
     s->ok = NULL;
     s->ok_code = SLICE("");
     s->row = NULL;
+    s->hold_expunge = 0;
     c->delay_ms = 0;
     if (!read_tag(s, &a))
         return unreadable(c);
@@ -170,6 +183,11 @@ static enum run dispatch(struct connection *c, struct slice command)
         return finish(c, imap_bad("that command is not known"));
     if (!(s->row->states & s->state))
         return finish(c, imap_bad(s->state == STATE_GREETED ? "log in first" : s->state == STATE_LOGGED_IN ? "select a mailbox first, or you are logged in already" : "not in this state"));
+    if (s->row->states == STATE_SELECTED && s->box.account != s->account) {
+        struct error e = imap_still_allowed(c, s);
+        if (e.code != ERROR_NONE)
+            return finish(c, e);
+    }
     return s->row->run ? call(c, s->row->run, &a) : finish(c, imap_bad("APPEND ends with a literal"));
 }
 

@@ -11,19 +11,23 @@ struct storing {
     enum { STORE_SET, STORE_ADD, STORE_REMOVE } mode;
     int64_t unchanged_since;
     struct uid_set changed, refused;
+    struct uid_set foreign; /* changed by somebody else, and not told yet */
 };
 
-static int needed_rights(int64_t bits)
+static int64_t allowed_flags(int rights)
 {
-    return (bits & FLAG_SEEN ? RIGHT_SEEN : 0) | (bits & FLAG_DELETED ? RIGHT_DELETE : 0) | (bits & ~(int64_t)(FLAG_SEEN | FLAG_DELETED) ? RIGHT_WRITE : 0);
+    return (rights & RIGHT_SEEN ? FLAG_SEEN : 0) | (rights & RIGHT_DELETE ? FLAG_DELETED : 0) | (rights & RIGHT_WRITE ? ~(int64_t)(FLAG_SEEN | FLAG_DELETED) : 0);
 }
 
-/* FLAGS replaces everything: what the actor has no right to stays as it is (RFC 4314 4). */
+/* What the actor has no right to stays as it is (RFC 4314 4). */
 static void limit_to_rights(struct flag_change *x, int rights)
 {
-    int64_t allowed = (rights & RIGHT_SEEN ? FLAG_SEEN : 0) | (rights & RIGHT_DELETE ? FLAG_DELETED : 0) | (rights & RIGHT_WRITE ? ~(int64_t)(FLAG_SEEN | FLAG_DELETED) : 0);
-    x->keep |= ~allowed;
-    x->set &= allowed;
+    x->keep |= ~allowed_flags(rights);
+    x->set &= allowed_flags(rights);
+    if (!(rights & RIGHT_WRITE)) {
+        x->kw_mode = KW_EDIT;
+        x->kw_add = x->kw_remove = SLICE("");
+    }
 }
 
 static struct error store_change_run(struct sql *db, void *arg)
@@ -49,8 +53,11 @@ static struct error store_change_run(struct sql *db, void *arg)
         change.keep = ~bits;
         change.kw_remove = words;
     }
-    if (e.code == ERROR_NONE && x->mode != STORE_SET && (rights & needed_rights(bits)) != needed_rights(bits))
+    int asked = x->n_flags > 0, may_one = (bits & allowed_flags(rights)) != 0 || (words.n && rights & RIGHT_WRITE);
+    if (e.code == ERROR_NONE && (asked ? !may_one : !allowed_flags(rights))) /* one allowed flag is enough: clients take a NO badly (RFC 4314 4) */
         e = error_make(ERROR_DENIED, "you may not change these flags here");
+    if (e.code == ERROR_NONE)
+        e = item_changed(db, x->s->box.collection, x->s->box.modseq, &x->foreign);
     limit_to_rights(&change, rights);
     if (e.code == ERROR_NONE)
         e = item_store(db, imap_actor(x->s), x->s->box.collection, x->uids, &change, x->unchanged_since, &x->changed, &x->refused);
@@ -84,11 +91,11 @@ static struct error read_store(struct imap_session *s, struct imap_args *a, stru
 }
 
 /* The flags as they stand now; under CONDSTORE a silent STORE still tells the new MODSEQ. */
-static struct error show_stored(struct connection *c, struct imap_session *s, const struct uid_set *uids, const struct uid_set *changed, int silent)
+static struct error show_stored(struct connection *c, struct imap_session *s, const struct uid_set *uids, const struct storing *x, int silent)
 {
     struct keyword_map map;
     struct collection now;
-    const struct uid_set *shown = silent ? changed : uids;
+    const struct uid_set *shown = silent ? &x->changed : uids;
     SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
     TRY(keyword_map_get(db, s->box.account, &c->arena, &map));
     TRY(collection_get(db, s->box.collection, &c->arena, &now));
@@ -121,7 +128,10 @@ static struct error show_stored(struct connection *c, struct imap_session *s, co
         }
         TRY(item_scan_result(&scan));
     }
-    uid_set_copy(&s->box.told, uids);
+    if (silent) /* what others did to these flags is news in any case (RFC 9051 6.4.6) */
+        uid_set_subtract(&s->box.told, uids, &x->foreign);
+    else
+        uid_set_copy(&s->box.told, uids);
     s->box.told_modseq = now.modseq;
     return OK;
 }
@@ -139,7 +149,7 @@ static struct error store_and_show(struct connection *c, struct imap_session *s,
     TRY(store_change(s->server->store, store_change_run, x));
     SCOPED(uid_set_free) struct uid_set done = {0};
     uid_set_subtract(&done, uids, &x->refused);
-    TRY(show_stored(c, s, &done, &x->changed, silent));
+    TRY(show_stored(c, s, &done, x, silent));
     if (x->refused.n == 0)
         return OK;
     struct buffer b = {0}; /* RFC 7162 3.1.3: what was not stored, in the numbers of this command */
@@ -166,6 +176,7 @@ struct error imap_store_run(struct connection *c, struct imap_session *s, struct
     struct error e = store_and_show(c, s, a, &x, &uids);
     uid_set_free(&x.changed);
     uid_set_free(&x.refused);
+    uid_set_free(&x.foreign);
     return e;
 }
 
@@ -184,8 +195,11 @@ static struct error copy_change(struct sql *db, void *arg)
     struct copying *x = arg;
     TRY(grant_check(db, x->s->box.collection, x->s->account, x->move ? RIGHT_READ | RIGHT_DELETE | RIGHT_EXPUNGE : RIGHT_READ));
     TRY(grant_check(db, x->to, x->s->account, RIGHT_INSERT));
-    return x->move ? item_move(db, imap_actor(x->s), x->s->box.collection, x->to, &x->uids, &x->from, &x->assigned)
-                   : item_copy(db, imap_actor(x->s), x->s->box.collection, x->to, &x->uids, &x->from, &x->assigned);
+    int rights;
+    TRY(grant_rights(db, x->to, x->s->account, &rights));
+    int64_t keep = allowed_flags(rights); /* RFC 4314 4: without the right to set a flag there it does not come along */
+    return x->move ? item_move(db, imap_actor(x->s), x->s->box.collection, x->to, &x->uids, keep, &x->from, &x->assigned)
+                   : item_copy(db, imap_actor(x->s), x->s->box.collection, x->to, &x->uids, keep, &x->from, &x->assigned);
 }
 
 static struct error find_target(struct imap_session *s, struct slice path, struct arena *a, struct mailbox *out)
@@ -226,6 +240,8 @@ static struct error copy_or_move(struct connection *c, struct imap_session *s, s
         buffer_add(&c->out, buffer_slice(&b));
         buffer_add(&c->out, SLICE("moved\r\n"));
         imap_expunged(s, &x->from, &c->out);
+        buffer_free(&b);
+        return imap_highest_code(c, s);
     } else {
         s->ok_code = arena_copy(&c->arena, buffer_slice(&b));
     }
@@ -286,11 +302,5 @@ struct error imap_expunge_run(struct connection *c, struct imap_session *s, stru
     if (e.code == ERROR_NONE)
         imap_expunged(s, &x.gone, &c->out);
     uid_set_free(&x.gone);
-    if (e.code == ERROR_NONE && s->enabled & ENABLED_QRESYNC) { /* RFC 7162 3.2.7: the new HIGHESTMODSEQ */
-        struct collection now;
-        SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
-        TRY(collection_get(db, s->box.collection, &c->arena, &now));
-        s->ok_code = slice_of(arena_printf(&c->arena, "[HIGHESTMODSEQ %lld] ", (long long)now.modseq));
-    }
-    return e;
+    return e.code == ERROR_NONE ? imap_highest_code(c, s) : e;
 }

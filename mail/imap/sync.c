@@ -9,8 +9,7 @@ int imap_has_news(const struct imap_session *s)
 {
     if (!s->box.collection)
         return 0;
-    int64_t now = watch_modseq(s->box.watch);
-    return now > s->box.modseq || now > s->box.gone_modseq;
+    return watch_modseq(s->box.watch) > s->box.heard || s->box.gone_pending;
 }
 
 struct error imap_set_arg(struct imap_session *s, struct imap_args *a, int by_uid, struct uid_set *out)
@@ -134,7 +133,6 @@ static struct error show_changes(struct connection *c, struct imap_session *s, s
         if (r.hi >= s->box.uidnext)
             r.hi = s->box.uidnext - 1;
         TRY(write_flags(c, s, db, r, &map));
-
     }
     if (uid_set_max(&changed) < s->box.uidnext)
         return OK;
@@ -151,37 +149,80 @@ static struct error show_changes(struct connection *c, struct imap_session *s, s
     return s->box.view.failed ? error_make(ERROR_MEMORY, "no memory for a view") : OK;
 }
 
+/* The mailbox was deleted, or is no longer shared with this person. */
+static struct error lost(struct connection *c)
+{
+    buffer_add(&c->out, SLICE("* BYE the selected mailbox is gone\r\n"));
+    return error_make(ERROR_CLOSED, "the selected mailbox is gone");
+}
+
+struct error imap_still_allowed(struct connection *c, struct imap_session *s)
+{
+    SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
+    struct error e = grant_rights(db, s->box.collection, s->account, &s->box.rights);
+    if (e.code != ERROR_NONE && e.code != ERROR_NOT_FOUND)
+        return e;
+    return e.code == ERROR_NONE && s->box.rights & RIGHT_READ ? OK : lost(c);
+}
+
+struct error imap_highest_code(struct connection *c, struct imap_session *s)
+{
+    struct collection now;
+    if (!(s->enabled & ENABLED_QRESYNC))
+        return OK;
+    SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
+    TRY(collection_get(db, s->box.collection, &c->arena, &now));
+    s->ok_code = slice_of(arena_printf(&c->arena, "[HIGHESTMODSEQ %lld] ", (long long)now.modseq));
+    return OK;
+}
+
+/* While an expunge waits a client may not take a higher MODSEQ that it has seen for the state it knows (RFC 7162 3.2, 6). */
+static void hold_back(struct connection *c, const struct imap_session *s)
+{
+    if (s->box.gone_pending && s->enabled & ENABLED_QRESYNC)
+        buffer_printf(&c->out, "* OK [HIGHESTMODSEQ %lld] expunges are told later\r\n", (long long)s->box.gone_modseq);
+}
+
+/* The news in one snapshot. Without EXPUNGE: rows that are in the view and no more in the mailbox are still to be told. */
+static struct error show_news(struct connection *c, struct imap_session *s, struct sql *db, const struct collection *now, enum imap_sync how)
+{
+    SCOPED(uid_set_free) struct uid_set gone = {0};
+    if (how == SYNC_ALL) {
+        TRY(item_vanished(db, s->box.collection, s->box.gone_modseq, &gone));
+        imap_expunged(s, &gone, &c->out);
+    }
+    if (s->box.modseq < now->modseq)
+        TRY(show_changes(c, s, db, now));
+    if (how == SYNC_ALL) /* what came and went in between was never in the view, or is out of it again */
+        imap_expunged(s, &gone, &c->out);
+    s->box.modseq = now->modseq;
+    s->box.gone_pending = how != SYNC_ALL && uid_set_count(&s->box.view) != (uint64_t)now->n_all;
+    if (!s->box.gone_pending)
+        s->box.gone_modseq = now->modseq;
+    return OK;
+}
+
 struct error imap_sync(struct connection *c, struct imap_session *s, enum imap_sync how)
 {
     struct collection now;
-    SCOPED(uid_set_free) struct uid_set gone = {0};
     int64_t published = watch_modseq(s->box.watch);
     int rights;
-    if (published <= s->box.modseq && (how == SYNC_NO_EXPUNGE || published <= s->box.gone_modseq)) {
+    if (published <= s->box.heard && !(how == SYNC_ALL && s->box.gone_pending)) {
         uid_set_clear(&s->box.told);
+        hold_back(c, s);
         return OK;
     }
     SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
     struct error e = collection_get(db, s->box.collection, &c->arena, &now);
     if (e.code == ERROR_NONE)
         e = grant_rights(db, s->box.collection, s->account, &rights);
-    if (e.code == ERROR_NOT_FOUND || (e.code == ERROR_NONE && !(rights & RIGHT_READ))) {
-        buffer_add(&c->out, SLICE("* BYE the selected mailbox is gone\r\n")); /* deleted, or no longer shared (attacks.md IM-17) */
-        return error_make(ERROR_CLOSED, "the selected mailbox is gone");
-    }
+    if (e.code == ERROR_NOT_FOUND || (e.code == ERROR_NONE && !(rights & RIGHT_READ)))
+        return lost(c);
     TRY(e);
     s->box.rights = rights;
-    if (how == SYNC_ALL) {
-        TRY(item_vanished(db, s->box.collection, s->box.gone_modseq, &gone));
-        imap_expunged(s, &gone, &c->out);
-    }
-    if (s->box.modseq < now.modseq)
-        TRY(show_changes(c, s, db, &now));
-    if (how == SYNC_ALL) { /* what came and went in between was never in the view, or is out of it again */
-        imap_expunged(s, &gone, &c->out);
-        s->box.gone_modseq = now.modseq;
-    }
-    s->box.modseq = now.modseq;
+    TRY(show_news(c, s, db, &now, how));
+    s->box.heard = published > now.modseq ? published : now.modseq;
+    hold_back(c, s);
     uid_set_clear(&s->box.told);
     return OK;
 }

@@ -412,7 +412,7 @@ static struct error rename_inbox(struct sql *db, struct actor who, const struct 
     TRY(mailbox_create(db, who, to, ROLE_NONE, a, &target));
     struct error e = item_uids(db, inbox->c.id, &all);
     if (e.code == ERROR_NONE && all.n)
-        e = item_move(db, who, inbox->c.id, target.c.id, &all, &from, &assigned);
+        e = item_move(db, who, inbox->c.id, target.c.id, &all, -1, &from, &assigned);
     uid_set_free(&all);
     uid_set_free(&from);
     uid_set_free(&assigned);

@@ -24,9 +24,9 @@ static struct error bulk_change(struct sql *db, void *arg)
     case DO_STORE:
         return item_store(db, who, x->from, x->uids, &x->change, x->unchanged_since, &x->a, &x->b);
     case DO_COPY:
-        return item_copy(db, who, x->from, x->to, x->uids, &x->a, &x->b);
+        return item_copy(db, who, x->from, x->to, x->uids, -1, &x->a, &x->b);
     case DO_MOVE:
-        return item_move(db, who, x->from, x->to, x->uids, &x->a, &x->b);
+        return item_move(db, who, x->from, x->to, x->uids, -1, &x->a, &x->b);
     default:
         return item_expunge(db, who, x->from, x->uids, 0, &x->a);
     }
