@@ -101,6 +101,7 @@ static struct error read_set(struct imap_session *s, struct imap_args *a, int by
         return imap_bad("too many keys");
     key->kind = KEY_SET;
     key->set = &x->sets[x->n_sets++];
+    s->hold_expunge |= !by_uid; /* RFC 7162 3.2.10.2: also in UID SEARCH */
     return imap_set_arg(s, a, by_uid, key->set);
 }
 

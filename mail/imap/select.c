@@ -57,7 +57,7 @@ static struct error open_box(struct imap_session *s, struct sql *db, const struc
     struct imap_box *b = &s->box;
     TRY(item_uids(db, m->c.id, &b->view));
     *b = (struct imap_box){.collection = m->c.id, .account = m->c.account, .read_only = read_only || !(m->rights & (RIGHT_WRITE | RIGHT_SEEN | RIGHT_DELETE | RIGHT_INSERT | RIGHT_EXPUNGE)), .rights = m->rights,
-                           .uidvalidity = m->c.uidvalidity, .uidnext = m->c.uidnext, .modseq = m->c.modseq, .gone_modseq = m->c.modseq, .heard = m->c.modseq, .view = b->view, .keywords = m->c.keywords, .watch = b->watch};
+                           .uidvalidity = m->c.uidvalidity, .uidnext = m->c.uidnext, .modseq = m->c.modseq, .gone_modseq = m->c.modseq, .heard = m->c.modseq, .view = b->view, .keywords = m->c.keywords | 31, .watch = b->watch};
     return OK;
 }
 
