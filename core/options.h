@@ -34,7 +34,8 @@
     X(auth_cleartext,     "auth.cleartext",          CHOICE, "loopback",                 0,        0,                 "never|loopback|always", "Where passwords may be sent without TLS.") \
     X(max_message,        "mail.max_message_size",   SIZE,   "50M",                      1024,     2147483647,        "",                 "Largest message accepted, in bytes.") \
     X(max_recipients,     "mail.max_recipients",     NUMBER, "1000",                     1,        100000,            "",                 "Recipients of one message.") \
-    X(plus_separator,     "mail.detail_separator",   TEXT,   "+",                        0,        0,                 "",                 "Between local part and detail; empty: no detail addresses.") \
+    X(plus_separator,     "mail.detail_separator",   TEXT,   "+",                        0,        0,                 "",                 "Between local part and detail; several characters: any of them; empty: no detail addresses.") \
+    X(own_senders,        "mail.own_senders",        CHOICE, "refuse",                   0,        0,                 "refuse|accept",    "Envelope senders of our own domains from servers that have not logged in: refused, or (where old forwarders send our mail back to us) accepted.") \
     X(queue_lifetime,     "queue.lifetime",          TIME,   "5d",                       3600000,  2592000000LL,      "",                 "How long delivery to another server is tried.") \
     R(loops,              "threads.loops",           NUMBER, "2",                        1,        64,                "",                 "Event loop threads.") \
     R(workers,            "threads.workers",         NUMBER, "32",                       4,        256,               "",                 "Worker threads.") \
@@ -66,6 +67,7 @@ struct config {
 #undef OPTION_FIELD
 };
 
+enum { OWN_SENDERS_REFUSE, OWN_SENDERS_ACCEPT };
 enum { CLEARTEXT_NEVER, CLEARTEXT_LOOPBACK, CLEARTEXT_ALWAYS };
 
 /* All defaults. Texts live in the arena, which must outlive the configuration. */

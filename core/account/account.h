@@ -83,12 +83,15 @@ struct error member_list(struct sql *db, int64_t group, struct arena *a, struct 
 
 /* --- where mail for an address goes */
 
+/* What may stand between a local part and its detail (option mail.detail_separator), "" for nothing; "+" until it is called. Before threads. */
+void address_set_separators(const char *text);
+
 struct resolved {
     int64_t *accounts; /* whose INBOX gets it (persons, shared mailboxes, rooms), each once; in the arena */
     size_t n_accounts;
     struct slice *foreign; /* canonical foreign addresses (forwards, foreign members) */
     size_t n_foreign;
-    struct slice detail; /* the part behind '+', or empty */
+    struct slice detail; /* the part behind the separator, or empty */
 };
 /* Exact address, then without "+detail", then the domain's catch-all; groups are unfolded (nested ≤ 10, a cycle is cut, at most 10,000); forwards and
  * foreign members whose domain is ours are followed. Suspended members of a group are passed over.

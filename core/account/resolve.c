@@ -1,4 +1,6 @@
 /* core/account/resolve.c -- from an address to mailboxes, and whose address may be sent with */
+#include <stdio.h>
+
 #include "core/account/account.h"
 #include "core/cleanup.h"
 #include "core/store/grant.h"
@@ -17,6 +19,22 @@ struct resolving {
     struct slice *local; /* targets of forwards and foreign members that turned out to be ours: resolved one after the other */
     size_t n_local, room_local;
 };
+
+static char separators[16] = "+"; /* set once, before threads are */
+
+void address_set_separators(const char *text)
+{
+    (void)snprintf(separators, sizeof separators, "%s", text);
+}
+
+/* The length of the local part before its detail; all of it when it has none. */
+static size_t detail_begins(struct slice local)
+{
+    for (size_t i = 1; i < local.n; i++)
+        if (local.p[i] != '\0' && strchr(separators, local.p[i]))
+            return i;
+    return local.n;
+}
 
 static struct error grow(struct resolving *r, void **all, size_t n, size_t *room, size_t size)
 {
@@ -118,6 +136,8 @@ static struct error unfold(struct resolving *r, int64_t first)
                 continue;
             if (depth == DEPTH_MAX || r->n_groups >= GROUPS_MAX) /* leaving members out in silence would lose their mail */
                 return error_make(ERROR_DENIED, "the groups are nested too deeply");
+            if (!r->groups && !(r->groups = arena_alloc(r->arena, GROUPS_MAX * sizeof *r->groups)))
+                return NO_MEMORY;
             r->groups[r->n_groups++] = level[i];
             TRY(member_list(r->db, level[i], r->arena, &members, &n_members));
             for (size_t m = 0; m < n_members; m++) {
@@ -169,8 +189,8 @@ static struct error look_up(struct resolving *r, int64_t domain, struct slice lo
 {
     *detail = SLICE("");
     TRY(look_up_one(r, domain, local, found));
-    size_t plus = slice_find(local, '+');
-    if (!*found && plus && plus < local.n) {
+    size_t plus = detail_begins(local);
+    if (!*found && plus < local.n) {
         *detail = slice_after(local, plus + 1);
         TRY(look_up_one(r, domain, slice_first(local, plus), found));
     }
@@ -210,9 +230,6 @@ struct error address_resolve(struct sql *db, const struct address *address, stru
     struct domain domain;
     int found;
     *out = (struct resolved){.detail = SLICE("")};
-    r.groups = arena_alloc(a, GROUPS_MAX * sizeof *r.groups);
-    if (!r.groups)
-        return NO_MEMORY;
     struct error e = find_domain(db, address, a, &domain);
     if (e.code == ERROR_NOT_FOUND)
         return error_make(ERROR_UNSUPPORTED, "the domain is not served here");
@@ -254,8 +271,8 @@ static struct error owns(struct sql *db, int64_t account, struct slice domain, s
 struct error address_owned(struct sql *db, int64_t account, const struct address *address)
 {
     struct error e = owns(db, account, address->domain, address->local);
-    size_t plus = slice_find(address->local, '+');
-    if (e.code != ERROR_DENIED || plus == 0 || plus >= address->local.n)
+    size_t plus = detail_begins(address->local);
+    if (e.code != ERROR_DENIED || plus >= address->local.n)
         return e;
     return owns(db, account, address->domain, slice_first(address->local, plus));
 }

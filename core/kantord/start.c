@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "core/account/account.h"
 #include "core/kantord/internal.h"
 #include "core/log.h"
 #include "core/metrics.h"
@@ -105,6 +106,7 @@ static struct error start(struct kantord *k)
 {
     const struct config *c = &k->config;
     k->server.config = c;
+    address_set_separators(c->plus_separator);
     TRY(bind_ports(k));
     TRY(privilege_make_folder(c->data_dir, c->user, &k->arena));
     TRY(privilege_drop(c->user, &k->arena));

@@ -7,13 +7,14 @@
 #include "core/metrics.h"
 #include "mail/queue/queue.h"
 
-enum { LIFETIME_S = 5 * 86400 }; /* until the sending side reads queue.lifetime */
+enum { RETRY_S = 15 * 60 }; /* a mailbox that was full is tried again then */
 
 struct delivering {
     struct delivery *d;
-    struct arena *arena;
+    struct arena *arena;   /* what lives until the change is over */
+    struct arena scratch;  /* of one recipient */
     int64_t blob;
-    int64_t *done; /* INBOXes that have it: a person named twice, or by two groups, gets one */
+    int64_t *done; /* INBOXes that have it, as a table of ids, at most half full: a person named twice, or by two groups, gets one */
     size_t n_done, room;
     struct queue_rcpt *queued;
     size_t n_queued, room_queued;
@@ -22,30 +23,49 @@ struct delivering {
 
 #define NO_MEMORY error_make(ERROR_MEMORY, "no memory for delivery")
 
+/* The place of an account in the table: it holds 0 or that account. */
+static int64_t *place_of(struct delivering *x, int64_t account)
+{
+    size_t i = (size_t)((uint64_t)account * 0x9E3779B97F4A7C15U >> 20) & (x->room - 1);
+    while (x->done[i] && x->done[i] != account)
+        i = (i + 1) & (x->room - 1);
+    return &x->done[i];
+}
+
+static struct error make_room(struct delivering *x)
+{
+    if (2 * x->n_done < x->room)
+        return OK;
+    struct delivering old = *x;
+    x->room = old.room ? old.room * 2 : 32;
+    x->done = arena_zero(x->arena, x->room, sizeof *x->done);
+    if (!x->done)
+        return NO_MEMORY;
+    for (size_t i = 0; i < old.room; i++)
+        if (old.done[i])
+            *place_of(x, old.done[i]) = old.done[i];
+    return OK;
+}
+
 static struct error put(struct sql *db, struct delivering *x, int64_t account)
 {
-    for (size_t i = 0; i < x->n_done; i++)
-        if (x->done[i] == account)
-            return OK;
-    if (x->n_done == x->room) {
-        size_t room = x->room ? x->room * 2 : 16;
-        x->done = arena_grow(x->arena, x->done, x->room * sizeof *x->done, room * sizeof *x->done);
-        x->room = room;
-        if (!x->done)
-            return NO_MEMORY;
-    }
+    TRY(make_room(x));
+    if (*place_of(x, account))
+        return OK;
     struct collection inbox;
     uint32_t uid;
     int64_t modseq;
-    TRY(collection_find_role(db, account, COLLECTION_MAILBOX, ROLE_INBOX, x->arena, &inbox));
+    TRY(collection_find_role(db, account, COLLECTION_MAILBOX, ROLE_INBOX, &x->scratch, &inbox));
     struct item_new item = {.blob = x->blob, .size = x->d->message->put.size, .received = clock_now()};
     TRY(item_add(db, (struct actor){0, 0}, inbox.id, &item, &uid, &modseq));
-    x->done[x->n_done++] = account;
+    *place_of(x, account) = account;
+    x->n_done++;
     x->delivered++;
     return OK;
 }
 
-static struct error enqueue(struct delivering *x, struct slice address, const struct delivery_rcpt *r)
+/* `reply`: why it waits, p NULL for mail that was not tried yet. */
+static struct error enqueue(struct delivering *x, struct slice address, const struct delivery_rcpt *r, struct slice reply)
 {
     if (x->n_queued == x->room_queued) {
         size_t room = x->room_queued ? x->room_queued * 2 : 8;
@@ -54,11 +74,22 @@ static struct error enqueue(struct delivering *x, struct slice address, const st
         if (!x->queued)
             return NO_MEMORY;
     }
+    address = arena_copy(x->arena, address);
+    if (!address.p)
+        return NO_MEMORY;
     size_t at = address.n;
     while (at && address.p[at - 1] != '@')
         at--;
-    x->queued[x->n_queued++] = (struct queue_rcpt){.address = address, .dest = slice_after(address, at), .orcpt = r->orcpt, .notify = r->notify, .due = clock_now()};
+    x->queued[x->n_queued++] = (struct queue_rcpt){.address = address, .dest = slice_after(address, at), .orcpt = r->orcpt, .notify = r->notify, .due = clock_now() + (reply.p ? RETRY_S : 0), .reply = reply};
     return OK;
+}
+
+/* A mailbox that could not take the message while others did. */
+static struct error enqueue_refused(struct sql *db, struct delivering *x, int64_t id, const struct delivery_rcpt *r, struct error why)
+{
+    struct account account;
+    TRY(account_get(db, id, &x->scratch, &account));
+    return enqueue(x, account.name, r, slice_of(why.text ? why.text : "refused"));
 }
 
 static bool is_hard(struct error e)
@@ -66,48 +97,85 @@ static bool is_hard(struct error e)
     return e.code == ERROR_IO || e.code == ERROR_FULL || e.code == ERROR_MEMORY || e.code == ERROR_CORRUPT || e.code == ERROR_BUSY || e.code == ERROR_LIMIT;
 }
 
-/* One recipient. A quota that is used up refuses a person; of a group it skips that member, as the others must not suffer. */
+/* Whoever the address stands for. A quota that is used up refuses a person; a group's other members must not suffer, so that member's copy waits. */
+static struct error put_all(struct sql *db, struct delivering *x, const struct resolved *to, const struct delivery_rcpt *r)
+{
+    struct error refused = OK;
+    size_t got = to->n_foreign, n_refused = 0;
+    int64_t *later = arena_alloc(&x->scratch, (to->n_accounts + 1) * sizeof *later);
+    if (!later)
+        return NO_MEMORY;
+    for (size_t i = 0; i < to->n_accounts; i++) {
+        struct error e = put(db, x, to->accounts[i]);
+        if (is_hard(e))
+            return e;
+        if (e.code == ERROR_NONE) {
+            got++;
+        } else {
+            refused = e;
+            later[n_refused++] = to->accounts[i];
+        }
+    }
+    if (!got)
+        return refused;
+    for (size_t i = 0; i < n_refused; i++)
+        TRY(enqueue_refused(db, x, later[i], r, refused));
+    for (size_t i = 0; i < to->n_foreign; i++)
+        TRY(enqueue(x, to->foreign[i], r, slice_make(NULL, 0)));
+    return OK;
+}
+
 static struct error deliver_one(struct sql *db, struct delivering *x, struct delivery_rcpt *r)
 {
     struct resolved to;
-    struct error e = address_resolve(db, &r->address, x->arena, &to);
+    arena_reset(&x->scratch);
+    struct error e = address_resolve(db, &r->address, &x->scratch, &to);
     if (e.code == ERROR_UNSUPPORTED && x->d->submitter) {
-        char *text = address_text(&r->address, x->arena);
-        return text ? enqueue(x, slice_of(text), r) : NO_MEMORY;
+        char *text = address_text(&r->address, &x->scratch);
+        return text ? enqueue(x, slice_of(text), r, slice_make(NULL, 0)) : NO_MEMORY;
     }
     TRY(e);
-    struct error refused = OK;
-    size_t got = 0;
-    for (size_t i = 0; i < to.n_accounts; i++) {
-        e = put(db, x, to.accounts[i]);
-        if (is_hard(e))
-            return e;
-        if (e.code != ERROR_NONE)
-            refused = e;
-        else
-            got++;
+    return put_all(db, x, &to, r);
+}
+
+/* One answer for all: somebody has the message, so those who could not take it are not forgotten. */
+static struct error queue_refused(struct delivering *x)
+{
+    for (size_t i = 0; i < x->d->n_rcpts; i++) {
+        struct delivery_rcpt *r = &x->d->rcpts[i];
+        if (r->result.code == ERROR_NONE)
+            continue;
+        arena_reset(&x->scratch);
+        char *text = address_text(&r->address, &x->scratch);
+        if (!text)
+            return NO_MEMORY;
+        TRY(enqueue(x, slice_of(text), r, slice_of(r->result.text ? r->result.text : "refused")));
+        r->result = OK;
     }
-    for (size_t i = 0; i < to.n_foreign; i++, got++)
-        TRY(enqueue(x, to.foreign[i], r));
-    return got ? OK : refused;
+    return OK;
 }
 
 static struct error deliver_change(struct sql *db, void *arg)
 {
     struct delivering *x = arg;
     int64_t id;
-    x->n_done = x->n_queued = 0; /* it may run again */
+    size_t good = 0;
+    x->n_done = x->n_queued = x->room = 0; /* it may run again */
+    x->done = NULL;
     x->delivered = 0;
     TRY(message_enter(db, x->d->message, &x->blob));
     for (size_t i = 0; i < x->d->n_rcpts; i++) {
-        x->d->rcpts[i].result = deliver_one(db, x, &x->d->rcpts[i]);
-        if (is_hard(x->d->rcpts[i].result))
-            return x->d->rcpts[i].result;
+        struct error e = x->d->rcpts[i].result = deliver_one(db, x, &x->d->rcpts[i]);
+        if (is_hard(e))
+            return e;
+        good += e.code == ERROR_NONE;
     }
+    if (good && x->d->results == DELIVERY_RESULT_ONE)
+        TRY(queue_refused(x));
     if (x->n_queued == 0)
         return OK;
     struct queue_entry entry = {.blob = x->blob, .account = x->d->submitter, .sender = x->d->sender, .envid = x->d->envid, .job = slice_of(x->d->job), .flags = x->d->flags, .created = clock_now(),
-                                .expires = clock_now() + LIFETIME_S, .rcpts = x->queued, .n_rcpts = x->n_queued};
+                                .expires = clock_now() + x->d->lifetime_s, .rcpts = x->queued, .n_rcpts = x->n_queued};
     return queue_enter(db, &entry, &id);
 }
 
@@ -134,7 +202,7 @@ struct error delivery_check(struct sql *db, const struct address *address, int64
     for (size_t i = 0; i < to.n_accounts; i++) {
         struct account account;
         TRY(account_get(db, to.accounts[i], a, &account));
-        if (account.quota == 0 || account.used + size <= account.quota)
+        if ((account.quota == 0 || account.used + size <= account.quota) && (account.quota_items == 0 || account.items < account.quota_items))
             return OK; /* somebody has room */
     }
     return to.n_foreign ? OK : error_make(ERROR_QUOTA, "the mailbox is full");
@@ -143,7 +211,10 @@ struct error delivery_check(struct sql *db, const struct address *address, int64
 struct error delivery_run(struct store *s, struct delivery *d, struct arena *a)
 {
     struct delivering x = {.d = d, .arena = a};
-    TRY(store_change(s, deliver_change, &x));
+    arena_init(&x.scratch, ARENA_REQUEST_MAX);
+    struct error e = store_change(s, deliver_change, &x);
+    arena_free(&x.scratch);
+    TRY(e);
     metric_add(METRIC_MAIL_DELIVERED, x.delivered);
     if (x.n_queued) {
         metric_add(METRIC_MAIL_QUEUED, 1);

@@ -1,7 +1,8 @@
 /* mail/delivery/deliver.h -- the one way in for mail: SMTP, LMTP, submission, import
  *
  * Resolves recipients, puts one blob and one row for each mailbox, and queues what goes elsewhere, in one change: "250" is said after it.
- * Each recipient has a result of its own (over quota refuses that one alone).
+ * Each recipient has a result of its own (over quota refuses that one alone). Where only one answer can be given for all (SMTP), or for a group, and
+ * somebody got the message, it waits in the queue for those who could not take it: what was acknowledged is never lost.
  */
 #ifndef KANTOR_MAIL_DELIVERY_DELIVER_H
 #define KANTOR_MAIL_DELIVERY_DELIVER_H
@@ -10,7 +11,7 @@
 #include "mail/mailbox/index.h"
 
 enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 }; /* RFC 3461 4.1; 0: not given */
-enum { DELIVERY_RET_FULL = 1, DELIVERY_RET_HDRS = 2, DELIVERY_REQUIRETLS = 4, DELIVERY_SMTPUTF8 = 8, DELIVERY_8BIT = 16, DELIVERY_BINARY = 32 };
+enum { DELIVERY_RET_FULL = 1, DELIVERY_RET_HDRS = 2, DELIVERY_REQUIRETLS = 4, DELIVERY_SMTPUTF8 = 8, DELIVERY_8BIT = 16, DELIVERY_BINARY = 32, DELIVERY_TLS_OPTIONAL = 64 };
 
 struct delivery_rcpt {
     struct address address;  /* canonical */
@@ -19,12 +20,16 @@ struct delivery_rcpt {
     struct error result;     /* out */
 };
 
+enum delivery_results { DELIVERY_RESULT_EACH /* LMTP: each refused recipient is told */, DELIVERY_RESULT_ONE /* refused ones are queued once somebody has it */ };
+
 struct delivery {
     struct message *message;      /* prepared; complete with trace fields */
     struct slice sender;          /* MAIL FROM path, "" for <> */
     struct slice envid;           /* or p NULL */
     int flags;                    /* DELIVERY_* */
     int64_t submitter;            /* account that submitted it, 0: from outside */
+    int64_t lifetime_s;           /* in the queue */
+    enum delivery_results results;
     struct delivery_rcpt *rcpts;
     size_t n_rcpts;
     const char *job;              /* the message's id in the log and the Received field */

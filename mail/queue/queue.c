@@ -7,7 +7,7 @@
 
 static struct error enter_rcpt(struct sql *db, int64_t id, size_t n, const struct queue_rcpt *r)
 {
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "INSERT INTO rcpt (queue, n, dest, address, state, due, tries, notify, orcpt) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8)");
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "INSERT INTO rcpt (queue, n, dest, address, state, due, tries, notify, orcpt, reply) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9)");
     sql_bind_int(st, 1, id);
     sql_bind_int(st, 2, (int64_t)n);
     sql_bind_text(st, 3, r->dest);
@@ -16,6 +16,7 @@ static struct error enter_rcpt(struct sql *db, int64_t id, size_t n, const struc
     sql_bind_int(st, 6, r->due);
     sql_bind_int(st, 7, r->notify);
     sql_bind_text(st, 8, r->orcpt);
+    sql_bind_text(st, 9, r->reply);
     return sql_run(st);
 }
 

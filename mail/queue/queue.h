@@ -1,7 +1,8 @@
 /* mail/queue/queue.h -- mail that leaves for other servers, durable with its envelope
  *
  * A message stands here from the moment it was accepted until every recipient is delivered, failed or deleted. Sending is a later issue's; the
- * states exist now. A row of `queue` names the blob, so the message's bytes cannot go while it waits.
+ * states exist now. A row of `queue` names the blob, so the message's bytes cannot go while it waits. They
+ * begin with this server's own Return-Path line (the blob is shared with local recipients): the sending side leaves that line out (RFC 5321 4.4).
  */
 #ifndef KANTOR_MAIL_QUEUE_QUEUE_H
 #define KANTOR_MAIL_QUEUE_QUEUE_H

@@ -20,6 +20,8 @@ struct sasl_context smtp_sasl_context(struct connection *c, struct arena *a)
     return x;
 }
 
+static const char not_base64[] = "that is not base64", cancelled[] = "cancelled";
+
 static enum run finish(struct connection *c, struct error e)
 {
     struct smtp_session *s = c->session;
@@ -41,8 +43,12 @@ static enum run finish(struct connection *c, struct error e)
         smtp_reply(c, 535, "5.7.8", "wrong name or password"); /* clients.md S6: only this code means "wrong password" */
         c->delay_ms = login_delay_ms(s->server->login, name, slice_of(c->peer));
         next = ++s->bad_commands < BAD_COMMANDS_MAX ? RUN_DELAY : RUN_CLOSE;
-    } else if (e.code == ERROR_INVALID) {
-        smtp_reply(c, 501, "5.7.0", "cancelled, or not base64");
+    } else if (e.code == ERROR_INVALID) { /* the text says which; past some it is a mistake like others (attacks.md AC-03) */
+        const char *enhanced = e.text == not_base64 ? "5.5.2" : "5.7.0";
+        if (++s->auth_aborts > AUTH_ABORTS_FREE)
+            next = smtp_bad(c, 501, enhanced, e.text);
+        else
+            smtp_reply(c, 501, enhanced, e.text);
     } else {
         smtp_reply(c, 454, "4.7.0", "passwords cannot be checked right now, try again later");
     }
@@ -78,11 +84,13 @@ enum run smtp_auth_line(struct connection *c, struct slice line)
     struct buffer bytes = {0};
     if (s->sasl_last) {
         s->sasl_last = 0;
-        return finish(c, line.n == 0 ? OK : error_make(ERROR_INVALID, "cancelled"));
+        return finish(c, line.n == 0 ? OK : error_make(ERROR_INVALID, cancelled));
     }
-    if (slice_eq(line, SLICE("*")) || !base64_decode(line, &bytes)) {
+    if (slice_eq(line, SLICE("*")))
+        return finish(c, error_make(ERROR_INVALID, cancelled));
+    if (!base64_decode(line, &bytes)) {
         buffer_free(&bytes);
-        return finish(c, error_make(ERROR_INVALID, "cancelled"));
+        return finish(c, error_make(ERROR_INVALID, not_base64)); /* RFC 4954 4 */
     }
     struct slice input = arena_copy(&s->sasl_arena, buffer_slice(&bytes));
     buffer_free(&bytes);
@@ -97,7 +105,7 @@ enum run smtp_auth(struct connection *c, struct slice args)
         return smtp_bad(c, 503, "5.5.1", "you are logged in already");
     if (s->has_sender)
         return smtp_bad(c, 503, "5.5.1", "not inside a mail transaction");
-    if (!smtp_auth_allowed(c))
+    if (!smtp_auth_allowed(c)) /* attacks.md AC-21: nothing is looked at, so a right and a wrong password get one answer */
         return smtp_bad(c, 538, "5.7.11", "encryption is required: say STARTTLS first, or use port 465");
     struct sasl_context context = smtp_sasl_context(c, &s->sasl_arena);
     s->sasl = sasl_new(s->server->login, name, &context, &s->sasl_arena);

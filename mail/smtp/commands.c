@@ -12,6 +12,7 @@
 enum { ON_MX = 1 << SMTP_MX, ON_SUBMISSION = 1 << SMTP_SUBMISSION, ON_LMTP = 1 << SMTP_LMTP, ON_ALL = 7 };
 enum { NEED_HELO = 1, NEED_MAIL = 2, NEED_RCPT = 4 };
 enum { LOOP, WORKER };
+enum { TRANSACTION_BYTES = 8 * 1024 * 1024, RECIPIENT_BYTES = 1024 }; /* what a transaction may take of memory */
 
 static enum run run_ehlo(struct connection *c, struct slice args);
 static enum run run_helo(struct connection *c, struct slice args);
@@ -62,8 +63,10 @@ void smtp_transaction_reset(struct smtp_session *s)
     buffer_free(&s->head);
     arena_free(&s->arena);
     s->has_sender = s->bdat_started = s->flags = s->wrong = s->head_done = 0;
-    s->n_rcpts = s->room_rcpts = 0;
+    s->n_rcpts = s->room_rcpts = s->room_places = s->head_looked = 0;
     s->rcpts = NULL;
+    s->places = NULL;
+    s->size = 0;
     s->envid = slice_make(NULL, 0);
     s->body = BODY_7BIT;
     s->received = 0;
@@ -77,7 +80,8 @@ static struct error session_open(struct connection *c)
     c->session = s;
     s->server = net_user(c->net);
     s->kind = (enum smtp_kind)c->listener->service->kind;
-    arena_init(&s->arena, 8 * 1024 * 1024);
+    s->stage_ms = clock_ms();
+    arena_init(&s->arena, TRANSACTION_BYTES + (size_t)s->server->config->max_recipients * RECIPIENT_BYTES);
     arena_init(&s->sasl_arena, 1024 * 1024);
     if (c->early_input && s->kind == SMTP_MX) { /* RFC 5321 3.1: the server speaks first; who does not wait is a worm or confused */
         smtp_reply(c, 554, "5.5.0", "you spoke before the greeting");
@@ -98,9 +102,12 @@ static void session_close(struct connection *c)
 static void session_secured(struct connection *c)
 {
     struct smtp_session *s = c->session;
-    smtp_transaction_reset(s); /* RFC 3207 4.2: forget what was said in the clear */
+    smtp_transaction_reset(s); /* RFC 3207 4.2: forget what was said in the clear, who it was too (attacks.md SI-11) */
     s->greeted = s->esmtp = 0;
     s->helo[0] = '\0';
+    s->account = 0;
+    s->login[0] = '\0';
+    (void)connection_login(c, 0, SLICE(""));
 }
 
 static void session_farewell(struct connection *c, int reason)
@@ -125,9 +132,28 @@ static struct slice take_line(struct connection *c)
 {
     struct slice in = buffer_slice(&c->in), line = slice_first(in, slice_find(in, '\n'));
     buffer_take(&c->in, line.n + 1); /* the bytes stay where they are until something is read */
-    if (line.n && line.p[line.n - 1] == '\r')
-        line.n--;
     return line;
+}
+
+/* A stage that goes on byte by byte is over after some idle times, however alive the other side seems (attacks.md SI-28). */
+static bool is_too_slow(struct connection *c, int64_t bytes)
+{
+    const struct smtp_session *s = c->session;
+    return clock_ms() - s->stage_ms > STAGE_IDLE_TIMES * c->idle_ms + bytes * 1000 / SLOWEST_BYTES_A_SECOND;
+}
+
+enum run smtp_slow(struct connection *c, int64_t bytes)
+{
+    if (!is_too_slow(c, bytes))
+        return RUN_NEXT;
+    smtp_reply(c, 421, "4.4.2", "this takes too long, closing");
+    return RUN_CLOSE;
+}
+
+/* Nothing whole is there yet. */
+static enum frame wait_for_line(struct connection *c)
+{
+    return smtp_slow(c, 0) == RUN_NEXT ? FRAME_MORE : FRAME_CLOSE;
 }
 
 static enum frame session_frame(struct connection *c)
@@ -141,10 +167,10 @@ static enum frame session_frame(struct connection *c)
     size_t n = slice_find(in, '\n'), most = s->mode == MODE_AUTH ? AUTH_LINE_MAX : LINE_MAX_BYTES;
     if (n == in.n || n > most) {
         if (in.n <= most && n == in.n)
-            return FRAME_MORE;
-        if (s->mode != MODE_AUTH && in.n <= AUTH_LINE_MAX && slice_starts_nocase(in, SLICE("AUTH ")))
-            return n == in.n ? FRAME_MORE : FRAME_WORKER; /* an initial response may be long (RFC 4954 4) */
-        smtp_reply(c, 500, "5.5.2", "the line is too long");
+            return wait_for_line(c);
+        if (s->mode != MODE_AUTH && n <= AUTH_LINE_MAX && in.n <= CONNECTION_INPUT_MAX && slice_starts_nocase(in, SLICE("AUTH ")))
+            return n == in.n ? wait_for_line(c) : FRAME_WORKER; /* an initial response may be long (RFC 4954 4) */
+        smtp_reply(c, 500, s->mode == MODE_AUTH ? "5.5.6" : "5.5.2", "the line is too long");
         return FRAME_CLOSE;
     }
     if (s->mode == MODE_AUTH)
@@ -181,7 +207,20 @@ static enum run dispatch(struct connection *c, struct slice line)
         return smtp_bad(c, 503, "5.5.1", s->kind == SMTP_LMTP ? "say LHLO first" : "say EHLO first");
     if (row->needs & NEED_MAIL && !s->has_sender)
         return smtp_bad(c, 503, "5.5.1", "say MAIL first");
+    if (row->place == LOOP && row->run != smtp_data && s->kind == SMTP_MX && ++s->idle_commands > IDLE_COMMANDS_MAX) {
+        smtp_reply(c, 421, "4.7.0", "too many commands without mail, closing");
+        return RUN_CLOSE;
+    }
     return row->run(c, args);
+}
+
+/* Commands, too, are lines that end in CR LF: what reads a bare LF as an end can be made to read a message as commands (attacks.md SI-01). Programs that log in
+ * are not so exact and not strangers. */
+static enum run bare_line_end(struct connection *c)
+{
+    LOG_EVENT(LOG_WARN, "bare-line-end", LOG_ID(c->id), LOG_WORD("peer", c->peer));
+    smtp_reply(c, 521, "5.5.2", "a CR or LF that is not part of a line end; closing");
+    return RUN_CLOSE;
 }
 
 static enum run session_run(struct connection *c)
@@ -192,6 +231,11 @@ static enum run session_run(struct connection *c)
     if (s->mode == MODE_BDAT)
         return smtp_bdat_more(c);
     struct slice line = take_line(c);
+    s->stage_ms = clock_ms();
+    int whole = line.n && line.p[line.n - 1] == '\r';
+    line.n -= (size_t)whole;
+    if (s->kind != SMTP_SUBMISSION && (!whole || memchr(line.p, '\r', line.n)) && !is_http(line))
+        return bare_line_end(c);
     return s->mode == MODE_AUTH ? smtp_auth_line(c, line) : dispatch(c, line);
 }
 
@@ -225,9 +269,18 @@ static enum run greet(struct connection *c, struct slice name)
     return RUN_NEXT;
 }
 
+/* clients.md S16: what logs in may call itself as it likes, or not at all. */
+static bool lacks_name(const struct connection *c, struct slice args)
+{
+    const struct smtp_session *s = c->session;
+    return args.n == 0 && s->kind != SMTP_SUBMISSION;
+}
+
 static enum run run_helo(struct connection *c, struct slice args)
 {
     struct smtp_session *s = c->session;
+    if (lacks_name(c, args))
+        return smtp_bad(c, 501, "5.5.4", "syntax: HELO name");
     (void)greet(c, args);
     s->esmtp = 0;
     smtp_reply(c, 250, NULL, s->server->hostname);
@@ -237,6 +290,8 @@ static enum run run_helo(struct connection *c, struct slice args)
 static enum run run_ehlo(struct connection *c, struct slice args)
 {
     struct smtp_session *s = c->session;
+    if (lacks_name(c, args))
+        return smtp_bad(c, 501, "5.5.4", s->kind == SMTP_LMTP ? "syntax: LHLO name" : "syntax: EHLO name");
     (void)greet(c, args);
     s->esmtp = 1;
     buffer_printf(&c->out, "250-%s\r\n250-PIPELINING\r\n250-SIZE %lld\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250-DSN\r\n", s->server->hostname, (long long)s->server->config->max_message);
@@ -282,7 +337,7 @@ static enum run run_noop(struct connection *c, struct slice args)
 static enum run run_vrfy(struct connection *c, struct slice args)
 {
     (void)args;
-    smtp_reply(c, 252, "2.1.5", "send it and see"); /* RFC 5321 7.3: names are not told to strangers */
+    smtp_reply(c, 252, "2.0.0", "send it and see"); /* RFC 5321 7.3: names are not told to strangers */
     return RUN_NEXT;
 }
 

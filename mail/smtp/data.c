@@ -3,6 +3,7 @@
  * Only CR LF . CR LF ends DATA. A bare CR or LF on port 25 and LMTP ends the session at once, so that what follows is never read as commands (SMTP
  * smuggling, attacks.md SI-01); on submission a bare LF is mended, since scanners and scripts send it, and never ends anything.
  */
+#include "core/clock.h"
 #include "core/log.h"
 #include "core/metrics.h"
 #include "mail/smtp/internal.h"
@@ -22,11 +23,13 @@ static struct error content(struct connection *c, struct slice bytes)
     if (s->head_done)
         return blob_put_add(&s->message.put, bytes);
     buffer_add(&s->head, bytes);
-    struct slice head = buffer_slice(&s->head);
+    struct slice head = buffer_slice(&s->head), fresh = slice_after(head, s->head_looked);
     if (s->head.failed)
         return error_make(ERROR_MEMORY, "no memory for a message");
-    if (head.n < HEAD_MAX && !memmem(head.p, head.n, "\r\n\r\n", 4) && !slice_starts(head, SLICE("\r\n")))
+    if (head.n < HEAD_MAX && !memmem(fresh.p, fresh.n, "\r\n\r\n", 4) && !slice_starts(head, SLICE("\r\n"))) {
+        s->head_looked = head.n > 3 ? head.n - 3 : 0; /* each byte is searched once, also when they come one by one */
         return OK;
+    }
     s->head_done = 1;
     return trace_head(c, s);
 }
@@ -38,8 +41,10 @@ static enum run begin(struct connection *c)
     blob_put_begin(s->server->store, &s->message.put);
     s->receiving = 1;
     s->wrong = s->head_done = 0;
+    s->head_looked = 0;
     s->received = 0;
     s->data = DATA_LINE_START;
+    s->stage_ms = clock_ms();
     return RUN_NEXT;
 }
 
@@ -49,6 +54,8 @@ static enum run over(struct connection *c, enum run next)
     struct smtp_session *s = c->session;
     smtp_transaction_reset(s);
     s->mode = MODE_COMMAND;
+    s->idle_commands = 0;
+    s->stage_ms = clock_ms();
     return next;
 }
 
@@ -98,7 +105,7 @@ static void tell_results(struct connection *c, const struct delivery *d)
     }
     if (s->kind == SMTP_LMTP)
         return;
-    if (good || first_bad.code == ERROR_NONE) /* someone has it: a 4xx now would bring it to him twice */
+    if (good || first_bad.code == ERROR_NONE) /* someone has it: a 4xx now would bring it to him twice, so for the others it waits in the queue */
         smtp_reply(c, 250, "2.0.0", arena_printf(&c->arena, "accepted as %s", s->job));
     else
         smtp_reply_error(c, first_bad);
@@ -121,7 +128,8 @@ static struct error store_message(struct connection *c, struct delivery *d)
 static enum run finish(struct connection *c)
 {
     struct smtp_session *s = c->session;
-    struct delivery d = {.message = &s->message, .sender = s->sender, .envid = s->envid, .flags = s->flags, .submitter = s->account, .rcpts = s->rcpts, .n_rcpts = s->n_rcpts, .job = s->job};
+    struct delivery d = {.message = &s->message, .sender = s->sender, .envid = s->envid, .flags = s->flags, .submitter = s->account, .lifetime_s = s->server->config->queue_lifetime / 1000,
+                         .results = s->kind == SMTP_LMTP ? DELIVERY_RESULT_EACH : DELIVERY_RESULT_ONE, .rcpts = s->rcpts, .n_rcpts = s->n_rcpts, .job = s->job};
     struct error e = s->wrong ? OK : store_message(c, &d);
     if (refuse_wrong(c))
         return over(c, RUN_NEXT);
@@ -152,6 +160,11 @@ enum run smtp_data(struct connection *c, struct slice args)
         return smtp_bad(c, 503, "5.5.1", "BINARYMIME needs BDAT"); /* RFC 3030 3 */
     if (s->n_rcpts == 0)
         return smtp_bad(c, s->kind == SMTP_LMTP ? 503 : 554, "5.5.1", "no valid recipients");
+    if (s->kind == SMTP_MX && buffer_length(&c->in)) { /* RFC 2920 3.1: DATA is the last of its group; nobody could know the 354 yet (attacks.md SI-24) */
+        LOG_EVENT(LOG_INFO, "unasked-pipelining", LOG_ID(s->job), LOG_WORD("peer", c->peer));
+        smtp_reply(c, 554, "5.5.0", "you spoke before the answer to DATA; closing");
+        return over(c, RUN_CLOSE);
+    }
     s->mode = MODE_DATA;
     smtp_reply(c, 354, NULL, "go ahead, end with CRLF.CRLF");
     return begin(c);
@@ -267,7 +280,9 @@ enum run smtp_data_more(struct connection *c)
         smtp_reply(c, 552, "5.3.4", "the message is far larger than this server takes; closing");
         return over(c, RUN_CLOSE);
     }
-    return x == EATEN_END ? finish(c) : RUN_NEXT;
+    if (x == EATEN_END)
+        return finish(c);
+    return smtp_slow(c, s->received) == RUN_NEXT ? RUN_NEXT : over(c, RUN_CLOSE);
 }
 
 /* --- BDAT */
@@ -332,8 +347,12 @@ enum run smtp_bdat_more(struct connection *c)
         return over(c, RUN_CLOSE);
     }
     if (s->chunk_left)
-        return RUN_NEXT;
+        return smtp_slow(c, s->received) == RUN_NEXT ? RUN_NEXT : over(c, RUN_CLOSE);
     s->mode = MODE_COMMAND;
+    if (!s->discard && !s->chunk_last && s->wrong & WRONG_SIZE) { /* RFC 3030 2: a failed chunk ends the transaction; what was announced with it is swallowed as it comes */
+        smtp_reply(c, 552, "5.3.4", "the message is larger than this server takes");
+        return over(c, RUN_NEXT);
+    }
     if (s->discard) {
         smtp_transaction_reset(s);
         return smtp_bad(c, 503, "5.5.1", "BDAT needs a sender and a recipient");

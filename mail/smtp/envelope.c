@@ -1,4 +1,4 @@
-/* mail/smtp/envelope.c -- MAIL and RCPT with their parameters */
+/* mail/smtp/envelope.c -- MAIL and its parameters; whose address may be the sender */
 #include <stdio.h>
 
 #include "core/clock.h"
@@ -7,7 +7,7 @@
 #include "core/metrics.h"
 #include "mail/smtp/internal.h"
 
-static bool has_8bit(struct slice s)
+bool smtp_has_8bit(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++)
         if ((unsigned char)s.p[i] >= 0x80)
@@ -16,42 +16,81 @@ static bool has_8bit(struct slice s)
 }
 
 struct mail_parameters {
-    int seen_size, seen_body, seen_ret, seen_envid, seen_auth, flags;
+    unsigned seen; /* a bit for each row */
+    int flags;
     enum body_type body;
     uint64_t size;
     struct slice envid;
 };
 
-/* NULL: fine; else what is wrong. */
-static const char *read_mail_parameter(struct connection *c, struct slice key, struct slice value, struct mail_parameters *p)
+static const char *read_size(struct slice value, struct mail_parameters *p)
 {
-    if (slice_eq_nocase(key, SLICE("SIZE")) && !p->seen_size++)
-        return slice_number(value, UINT64_MAX, &p->size) ? NULL : "SIZE takes a number";
-    if (slice_eq_nocase(key, SLICE("BODY")) && !p->seen_body++) {
-        p->body = slice_eq_nocase(value, SLICE("BINARYMIME")) ? BODY_BINARYMIME : slice_eq_nocase(value, SLICE("8BITMIME")) ? BODY_8BITMIME : BODY_7BIT;
-        p->flags |= p->body == BODY_BINARYMIME ? DELIVERY_BINARY : p->body == BODY_8BITMIME ? DELIVERY_8BIT : 0;
-        return p->body != BODY_7BIT || slice_eq_nocase(value, SLICE("7BIT")) ? NULL : "BODY is 7BIT, 8BITMIME or BINARYMIME";
+    return slice_number(value, UINT64_MAX, &p->size) ? NULL : "SIZE takes a number";
+}
+
+static const char *read_body(struct slice value, struct mail_parameters *p)
+{
+    p->body = slice_eq_nocase(value, SLICE("BINARYMIME")) ? BODY_BINARYMIME : slice_eq_nocase(value, SLICE("8BITMIME")) ? BODY_8BITMIME : BODY_7BIT;
+    p->flags |= p->body == BODY_BINARYMIME ? DELIVERY_BINARY : p->body == BODY_8BITMIME ? DELIVERY_8BIT : 0;
+    return p->body != BODY_7BIT || slice_eq_nocase(value, SLICE("7BIT")) ? NULL : "BODY is 7BIT, 8BITMIME or BINARYMIME";
+}
+
+static const char *read_smtputf8(struct slice value, struct mail_parameters *p)
+{
+    p->flags |= DELIVERY_SMTPUTF8;
+    return value.p ? "SMTPUTF8 takes no value" : NULL;
+}
+
+static const char *read_requiretls(struct slice value, struct mail_parameters *p)
+{
+    p->flags |= DELIVERY_REQUIRETLS;
+    return value.p ? "REQUIRETLS takes no value" : NULL;
+}
+
+static const char *read_ret(struct slice value, struct mail_parameters *p)
+{
+    int full = slice_eq_nocase(value, SLICE("FULL"));
+    p->flags |= full ? DELIVERY_RET_FULL : DELIVERY_RET_HDRS;
+    return full || slice_eq_nocase(value, SLICE("HDRS")) ? NULL : "RET is FULL or HDRS";
+}
+
+static const char *read_envid(struct slice value, struct mail_parameters *p)
+{
+    p->envid = value;
+    return path_xtext_ok(value, 100) ? NULL : "ENVID is xtext of at most 100 characters";
+}
+
+/* RFC 4954 5: who sends it is decided by his login, so it is checked and not kept. */
+static const char *read_auth(struct slice value, struct mail_parameters *p)
+{
+    (void)p;
+    return path_xtext_ok(value, 500) ? NULL : "AUTH is xtext";
+}
+
+static const struct {
+    struct slice word;
+    const char *(*read)(struct slice value, struct mail_parameters *p); /* NULL: fine; else what is wrong */
+    const char *specification;
+} mail_rows[] = {
+    {{"SIZE", 4}, read_size, "RFC 1870 6.1"},         {{"BODY", 4}, read_body, "RFC 6152 2, 3030 3"}, {{"SMTPUTF8", 8}, read_smtputf8, "RFC 6531 3.4"},
+    {{"REQUIRETLS", 10}, read_requiretls, "RFC 8689 2"}, {{"RET", 3}, read_ret, "RFC 3461 4.3"},      {{"ENVID", 5}, read_envid, "RFC 3461 4.4"},
+    {{"AUTH", 4}, read_auth, "RFC 4954 5"},
+};
+
+/* Each parameter once; the reply's code when it is not so. */
+static int read_mail_parameters(struct slice args, struct mail_parameters *p, const char **wrong)
+{
+    struct slice key, value;
+    while (path_parameter(&args, &key, &value)) {
+        size_t i = 0, n = sizeof mail_rows / sizeof mail_rows[0];
+        while (i < n && !slice_eq_nocase(key, mail_rows[i].word))
+            i++;
+        *wrong = i == n ? "that parameter is not known" : p->seen >> i & 1 ? "a parameter stands there twice" : mail_rows[i].read(value, p);
+        if (*wrong)
+            return i == n ? 555 : 501;
+        p->seen |= 1U << i;
     }
-    if (slice_eq_nocase(key, SLICE("SMTPUTF8")) && !value.p) {
-        p->flags |= DELIVERY_SMTPUTF8;
-        return NULL;
-    }
-    if (slice_eq_nocase(key, SLICE("REQUIRETLS")) && !value.p) {
-        p->flags |= DELIVERY_REQUIRETLS;
-        return c->tls ? NULL : "REQUIRETLS needs TLS";
-    }
-    if (slice_eq_nocase(key, SLICE("RET")) && !p->seen_ret++) {
-        int full = slice_eq_nocase(value, SLICE("FULL"));
-        p->flags |= full ? DELIVERY_RET_FULL : DELIVERY_RET_HDRS;
-        return full || slice_eq_nocase(value, SLICE("HDRS")) ? NULL : "RET is FULL or HDRS";
-    }
-    if (slice_eq_nocase(key, SLICE("ENVID")) && !p->seen_envid++) {
-        p->envid = value;
-        return path_xtext_ok(value, 100) ? NULL : "ENVID is xtext of at most 100 characters";
-    }
-    if (slice_eq_nocase(key, SLICE("AUTH")) && !p->seen_auth++)
-        return path_xtext_ok(value, 500) ? NULL : "AUTH is xtext"; /* RFC 4954 5: who sends it is decided by his login, so it is not kept */
-    return "unknown or repeated parameter";
+    return 0;
 }
 
 static enum run accept_sender(struct connection *c, enum path_kind kind, const struct address *from, const struct mail_parameters *p)
@@ -65,6 +104,7 @@ static enum run accept_sender(struct connection *c, enum path_kind kind, const s
         s->sender = slice_of(text);
     }
     s->has_sender = 1;
+    s->size = p->size <= INT64_MAX ? (int64_t)p->size : INT64_MAX;
     s->body = p->body;
     s->flags = p->flags;
     if (p->envid.p)
@@ -85,7 +125,7 @@ static struct error sender_allowed(struct connection *c, enum path_kind kind, co
     struct sql *db = store_reader(s->server->store);
     if (s->kind == SMTP_SUBMISSION)
         e = address_owned(db, s->account, from);
-    else if (domain_find(db, from->domain, &c->arena, &domain).code == ERROR_NONE)
+    else if (s->server->config->own_senders == OWN_SENDERS_REFUSE && domain_find(db, from->domain, &c->arena, &domain).code == ERROR_NONE)
         e = error_make(ERROR_DENIED, "senders of this domain must log in (port 587 or 465)"); /* attacks.md SI-32 */
     store_reader_return(&db);
     return e;
@@ -97,7 +137,7 @@ enum run smtp_mail(struct connection *c, struct slice args)
     struct mail_parameters p = {.envid = slice_make(NULL, 0)};
     enum path_kind kind;
     struct address from;
-    struct slice key, value;
+    const char *wrong;
     if (s->has_sender)
         return smtp_bad(c, 503, "5.5.1", "a sender was given already; RSET forgets it");
     if (s->kind == SMTP_SUBMISSION && !s->account)
@@ -105,14 +145,14 @@ enum run smtp_mail(struct connection *c, struct slice args)
     if (!slice_starts_nocase(args, SLICE("FROM:")))
         return smtp_bad(c, 501, "5.5.4", "syntax: MAIL FROM:<address>");
     args = slice_after(args, 5);
-    int eight = has_8bit(args);
-    if (path_read(&args, s->kind == SMTP_SUBMISSION ? PATH_LENIENT : PATH_STRICT, &s->arena, &kind, &from).code != ERROR_NONE || kind == PATH_POSTMASTER)
+    int eight = smtp_has_8bit(args);
+    if (path_read(&args, s->kind == SMTP_SUBMISSION ? PATH_LENIENT : PATH_STRICT, &c->arena, &kind, &from).code != ERROR_NONE || kind == PATH_POSTMASTER)
         return smtp_bad(c, 501, "5.1.7", "syntax: MAIL FROM:<local-part@domain>");
-    while (path_parameter(&args, &key, &value)) {
-        const char *wrong = read_mail_parameter(c, key, value, &p);
-        if (wrong)
-            return smtp_bad(c, slice_starts(slice_of(wrong), SLICE("unknown")) ? 555 : 501, "5.5.4", wrong);
-    }
+    int code = read_mail_parameters(args, &p, &wrong);
+    if (code)
+        return smtp_bad(c, code, "5.5.4", wrong);
+    if (p.flags & DELIVERY_REQUIRETLS && !c->tls)
+        return smtp_bad(c, 530, "5.7.10", "REQUIRETLS needs TLS"); /* RFC 8689 2: it is offered only then */
     if (eight && !(p.flags & DELIVERY_SMTPUTF8))
         return smtp_bad(c, 553, "5.6.7", "an address outside ASCII needs SMTPUTF8");
     if (p.size > (uint64_t)s->server->config->max_message) {
@@ -125,119 +165,4 @@ enum run smtp_mail(struct connection *c, struct slice args)
         return RUN_NEXT;
     }
     return accept_sender(c, kind, &from, &p);
-}
-
-/* --- RCPT */
-
-static const char *read_notify(struct slice value, int *notify)
-{
-    static const struct {
-        struct slice word;
-        int bit;
-    } words[] = {{{"NEVER", 5}, NOTIFY_NEVER}, {{"SUCCESS", 7}, NOTIFY_SUCCESS}, {{"FAILURE", 7}, NOTIFY_FAILURE}, {{"DELAY", 5}, NOTIFY_DELAY}};
-    while (value.n) {
-        struct slice one = slice_first(value, slice_find(value, ','));
-        int bit = 0;
-        value = slice_after(value, one.n + 1);
-        for (size_t i = 0; i < 4; i++)
-            if (slice_eq_nocase(one, words[i].word))
-                bit = words[i].bit;
-        if (!bit || *notify & bit)
-            return "NOTIFY is NEVER, or SUCCESS, FAILURE and DELAY";
-        *notify |= bit;
-    }
-    return *notify && (*notify == NOTIFY_NEVER || !(*notify & NOTIFY_NEVER)) ? NULL : "NOTIFY is NEVER, or SUCCESS, FAILURE and DELAY";
-}
-
-static const char *read_rcpt_parameters(struct slice args, struct delivery_rcpt *r)
-{
-    struct slice key, value;
-    int seen_notify = 0, seen_orcpt = 0;
-    while (path_parameter(&args, &key, &value)) {
-        if (slice_eq_nocase(key, SLICE("NOTIFY")) && value.p && !seen_notify++) {
-            const char *wrong = read_notify(value, &r->notify);
-            if (wrong)
-                return wrong;
-        } else if (slice_eq_nocase(key, SLICE("ORCPT")) && value.p && !seen_orcpt++) {
-            size_t semicolon = slice_find(value, ';');
-            if (semicolon == 0 || semicolon == value.n || !path_xtext_ok(slice_after(value, semicolon + 1), 500))
-                return "ORCPT is type;xtext";
-            r->orcpt = value;
-        } else {
-            return "unknown or repeated parameter";
-        }
-    }
-    return NULL;
-}
-
-static bool is_double(const struct smtp_session *s, const struct address *x)
-{
-    for (size_t i = 0; i < s->n_rcpts; i++)
-        if (slice_eq(s->rcpts[i].address.local, x->local) && slice_eq(s->rcpts[i].address.domain, x->domain))
-            return true;
-    return false;
-}
-
-static struct error keep(struct smtp_session *s, const struct delivery_rcpt *r)
-{
-    if (s->n_rcpts == s->room_rcpts) {
-        size_t room = s->room_rcpts ? s->room_rcpts * 2 : 8;
-        s->rcpts = arena_grow(&s->arena, s->rcpts, s->room_rcpts * sizeof *s->rcpts, room * sizeof *s->rcpts);
-        s->room_rcpts = room;
-        if (!s->rcpts)
-            return error_make(ERROR_MEMORY, "no memory for recipients");
-    }
-    s->rcpts[s->n_rcpts] = *r;
-    if (r->orcpt.p)
-        s->rcpts[s->n_rcpts].orcpt = arena_copy(&s->arena, r->orcpt);
-    s->n_rcpts++;
-    return OK;
-}
-
-static struct error check_rcpt(struct connection *c, const struct address *to)
-{
-    struct smtp_session *s = c->session;
-    SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
-    struct error e = delivery_check(db, to, 0, &c->arena);
-    if (e.code != ERROR_UNSUPPORTED)
-        return e;
-    return s->account ? OK : error_make(ERROR_DENIED, "relaying denied: the domain is not served here");
-}
-
-enum run smtp_rcpt(struct connection *c, struct slice args)
-{
-    struct smtp_session *s = c->session;
-    struct delivery_rcpt r = {.orcpt = slice_make(NULL, 0)};
-    enum path_kind kind;
-    if (!slice_starts_nocase(args, SLICE("TO:")))
-        return smtp_bad(c, 501, "5.5.4", "syntax: RCPT TO:<address>");
-    if (s->bdat_started)
-        return smtp_bad(c, 503, "5.5.1", "the message has begun");
-    args = slice_after(args, 3);
-    if (has_8bit(args) && !(s->flags & DELIVERY_SMTPUTF8))
-        return smtp_bad(c, 553, "5.6.7", "an address outside ASCII needs SMTPUTF8");
-    if (path_read(&args, s->kind == SMTP_SUBMISSION ? PATH_LENIENT : PATH_STRICT, &s->arena, &kind, &r.address).code != ERROR_NONE || kind == PATH_EMPTY)
-        return smtp_bad(c, 501, "5.1.3", "syntax: RCPT TO:<local-part@domain>");
-    const char *wrong = read_rcpt_parameters(args, &r);
-    if (wrong)
-        return smtp_bad(c, slice_starts(slice_of(wrong), SLICE("unknown")) ? 555 : 501, "5.5.4", wrong);
-    if (s->n_rcpts >= (size_t)s->server->config->max_recipients) {
-        smtp_reply(c, 452, "4.5.3", "too many recipients, send the others in a second message");
-        return RUN_NEXT;
-    }
-    struct error e = is_double(s, &r.address) && s->kind != SMTP_LMTP ? OK : check_rcpt(c, &r.address);
-    if (e.code == ERROR_NONE && (s->kind == SMTP_LMTP || !is_double(s, &r.address)))
-        e = keep(s, &r);
-    if (e.code == ERROR_NONE) {
-        smtp_reply(c, 250, "2.1.5", "recipient accepted");
-        return RUN_NEXT;
-    }
-    metric_add(METRIC_MAIL_REFUSED, 1);
-    LOG_EVENT(LOG_INFO, "recipient-refused", LOG_ID(s->job), LOG_TEXT("from", s->sender), LOG_WORD("to", address_text(&r.address, &c->arena)), LOG_WORD("peer", c->peer), LOG_FAILURE(e));
-    smtp_reply_error(c, e);
-    if (e.code == ERROR_NOT_FOUND && s->kind == SMTP_MX && ++s->unknown_rcpts >= UNKNOWN_RCPTS_MAX) {
-        smtp_reply(c, 421, "4.7.0", "too many unknown recipients, closing"); /* attacks.md SI-26 */
-        return RUN_CLOSE;
-    }
-    return RUN_NEXT;
 }

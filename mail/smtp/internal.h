@@ -10,7 +10,10 @@
 #include "mail/smtp/path.h"
 #include "mail/smtp/smtp.h"
 
-enum { LINE_MAX_BYTES = 2048, AUTH_LINE_MAX = 12288, BAD_COMMANDS_MAX = 20, UNKNOWN_RCPTS_MAX = 20, HEAD_MAX = 256 * 1024, TINY_CHUNKS_MAX = 10000, TINY_CHUNK = 1024 };
+enum { LINE_MAX_BYTES = 2048, AUTH_LINE_MAX = 12288, HEAD_MAX = 256 * 1024, TINY_CHUNKS_MAX = 10000, TINY_CHUNK = 1024 };
+enum { BAD_COMMANDS_MAX = 20, IDLE_COMMANDS_MAX = 100, AUTH_ABORTS_FREE = 10, UNKNOWN_RCPTS_MAX = 20, UNKNOWN_RCPTS_FREE = 5 };
+/* The whole of a command line, and of a message, may take that many times the idle time, a message a second more for each so many bytes. */
+enum { STAGE_IDLE_TIMES = 2, SLOWEST_BYTES_A_SECOND = 512 };
 
 enum smtp_mode { MODE_COMMAND, MODE_AUTH, MODE_DATA, MODE_BDAT };
 enum body_type { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
@@ -25,7 +28,8 @@ struct smtp_session {
     struct server *server;
     enum smtp_kind kind;
     enum smtp_mode mode;
-    int bad_commands, unknown_rcpts, tiny_chunks;
+    int bad_commands, idle_commands, unknown_rcpts, tiny_chunks, auth_aborts;
+    int64_t stage_ms; /* when the last whole command came, or the message began: attacks.md SI-28 */
     char helo[256];
     int greeted, esmtp;
 
@@ -40,10 +44,13 @@ struct smtp_session {
     int has_sender, bdat_started;
     struct slice sender;      /* canonical text, "" for <> */
     enum body_type body;
+    int64_t size;             /* as MAIL declared it, or 0 */
     int flags;                /* DELIVERY_* */
     struct slice envid;
     struct delivery_rcpt *rcpts;
     size_t n_rcpts, room_rcpts;
+    uint32_t *places;         /* recipient.c: finds a recipient by its address */
+    size_t room_places;
     char job[24];
 
     /* the message that is coming in */
@@ -55,6 +62,7 @@ struct smtp_session {
     const char *head_enhanced, *head_text;
     int chunk_last, wrong, discard; /* discard: the chunk is swallowed; a reply of an error was or will be given */
     struct buffer head;       /* until its empty line */
+    size_t head_looked;       /* no empty line begins before this place */
     int head_done;
     int64_t received;         /* content bytes so far */
 };
@@ -65,8 +73,12 @@ void smtp_reply_error(struct connection *c, struct error e);
 /* commands.c */
 void smtp_transaction_reset(struct smtp_session *s);
 enum run smtp_bad(struct connection *c, int code, const char *enhanced, const char *text);
+/* RUN_CLOSE, with its reply, when the stage that brought so many bytes is too slow. */
+enum run smtp_slow(struct connection *c, int64_t bytes);
 /* envelope.c */
 enum run smtp_mail(struct connection *c, struct slice args);
+bool smtp_has_8bit(struct slice s);
+/* recipient.c */
 enum run smtp_rcpt(struct connection *c, struct slice args);
 /* auth.c */
 enum run smtp_auth(struct connection *c, struct slice args);

@@ -60,6 +60,8 @@ struct error path_read(struct slice *s, enum path_rule rule, struct arena *a, en
         inside = slice_after(inside, colon + 1);
     }
     size_t at = find_outside_quotes(inside, "@", 1);
+    if (rule == PATH_STRICT && inside.n && inside.p[inside.n - 1] == '.')
+        return BAD; /* RFC 5321 2.3.5: no dot at the end of a domain */
     if (at == 0 || at == inside.n || !domain_is_legal(slice_after(inside, at + 1)) || memchr(inside.p, 0, inside.n))
         return BAD;
     if (inside.p[0] == '"' ? inside.p[at - 1] != '"' || at < 3 : memchr(inside.p, '"', at) != NULL)
@@ -91,7 +93,7 @@ bool path_xtext_ok(struct slice s, size_t most)
         if (c != '+')
             continue;
         int high = i + 2 < s.n ? ascii_hex(s.p[i + 1]) : -1, low = i + 2 < s.n ? ascii_hex(s.p[i + 2]) : -1;
-        if (high < 0 || low < 0 || (high << 4 | low) < 0x20 || (high << 4 | low) == 0x7F)
+        if (high < 0 || low < 0 || (high << 4 | low) < 0x20 || (high << 4 | low) > 0x7E)
             return false;
         i += 2;
     }

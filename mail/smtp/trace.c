@@ -11,7 +11,8 @@
 #include "mail/mime/header.h"
 #include "mail/smtp/internal.h"
 
-enum { HOPS_MAX = 100 }; /* RFC 5321 6.3 */
+enum { HOPS_MAX = 100, OWN_HOPS_MAX = 25 }; /* RFC 5321 6.3: at least 100 of anybody's; but who passes here 25 times goes round in circles */
+enum { AUTHORS_MAX = 100 };
 
 static void refuse_head(struct smtp_session *s, int code, const char *enhanced, const char *text)
 {
@@ -23,13 +24,14 @@ static void refuse_head(struct smtp_session *s, int code, const char *enhanced, 
     s->head_text = text;
 }
 
-/* "with" of RFC 3848 and 6531. */
+/* "with" of RFC 3848 and 6531 4.3. */
 static const char *protocol_word(const struct connection *c, const struct smtp_session *s)
 {
-    static const char *const words[3][4] = {{"ESMTP", "ESMTPA", "ESMTPS", "ESMTPSA"}, {"UTF8SMTP", "UTF8SMTPA", "UTF8SMTPS", "UTF8SMTPSA"}, {"LMTP", "LMTPA", "LMTPS", "LMTPSA"}};
+    static const char *const words[4][4] = {{"ESMTP", "ESMTPA", "ESMTPS", "ESMTPSA"}, {"UTF8SMTP", "UTF8SMTPA", "UTF8SMTPS", "UTF8SMTPSA"},
+                                            {"LMTP", "LMTPA", "LMTPS", "LMTPSA"}, {"UTF8LMTP", "UTF8LMTPA", "UTF8LMTPS", "UTF8LMTPSA"}};
     if (!s->esmtp && s->kind != SMTP_LMTP)
         return "SMTP";
-    return words[s->kind == SMTP_LMTP ? 2 : s->flags & DELIVERY_SMTPUTF8 ? 1 : 0][(c->tls ? 2 : 0) + (s->account ? 1 : 0)];
+    return words[(s->kind == SMTP_LMTP ? 2 : 0) + (s->flags & DELIVERY_SMTPUTF8 ? 1 : 0)][(c->tls ? 2 : 0) + (s->account ? 1 : 0)];
 }
 
 static void write_trace(struct connection *c, struct smtp_session *s, struct buffer *out)
@@ -64,6 +66,8 @@ static struct error field_owned(struct sql *db, struct connection *c, struct smt
     struct mime_addresses list;
     size_t real = 0;
     TRY(address_list_parse(header_unfold(value, &c->arena), &c->arena, &list));
+    if (list.n > AUTHORS_MAX)
+        return error_make(ERROR_DENIED, "too many addresses");
     for (size_t i = 0; i < list.n; i++) {
         struct address x;
         if (!list.all[i].domain.p)
@@ -99,11 +103,11 @@ static void check_submission(struct connection *c, struct smtp_session *s, struc
     }
 }
 
-/* RFC 6409 8: what an application forgot (clients.md S19). */
+/* RFC 6409 8: what an application forgot (clients.md S19). Its own bytes stay as they are, but for the blind copies' names. */
 static void add_missing(const struct smtp_session *s, struct slice head, struct buffer *out)
 {
-    if (!header_find(head, SLICE("From")).p && s->sender.n)
-        buffer_printf(out, "From: <%.*s>\r\n", SLICE_ARG(s->sender));
+    if (!header_find(head, SLICE("From")).p)
+        buffer_printf(out, "From: <%.*s>\r\n", SLICE_ARG(s->sender.n ? s->sender : slice_of(s->login)));
     if (!header_find(head, SLICE("Date")).p) {
         buffer_add(out, SLICE("Date: "));
         date_write(clock_now(), out);
@@ -113,24 +117,98 @@ static void add_missing(const struct smtp_session *s, struct slice head, struct 
         buffer_printf(out, "Message-ID: <%s@%s>\r\n", s->job, s->server->hostname);
 }
 
+/* Return-Path is what this server says about the envelope, once (RFC 5321 4.4). A submission's Bcc goes, as Postfix and Exchange do it: the other recipients
+ * would read it (RFC 5322 3.6.3); from other servers nothing else is taken away, a signature may cover it. */
+static bool is_dropped(const struct smtp_session *s, struct slice name)
+{
+    if (slice_eq_nocase(name, SLICE("Return-Path")))
+        return true;
+    return s->kind == SMTP_SUBMISSION && (slice_eq_nocase(name, SLICE("Bcc")) || slice_eq_nocase(name, SLICE("Resent-Bcc")));
+}
+
+/* The head as it came, without the fields that are dropped. */
+static void copy_head(const struct smtp_session *s, struct slice head, struct slice fields, struct buffer *out)
+{
+    struct slice rest = fields;
+    struct header_field f;
+    const char *from = head.p;
+    while (header_next(&rest, &f)) {
+        if (!is_dropped(s, f.name))
+            continue;
+        buffer_add(out, slice_make(from, (size_t)(f.whole.p - from)));
+        from = f.whole.p + f.whole.n;
+    }
+    buffer_add(out, slice_make(from, (size_t)(head.p + head.n - from)));
+}
+
+/* "From x Mon Jan 1 ..." of a mailbox file is no field: dropped once (attacks.md SI-25). */
+static struct slice without_mbox_line(struct slice head)
+{
+    return slice_starts(head, SLICE("From ")) ? slice_after(head, slice_find(head, '\n') + 1) : head;
+}
+
+/* Does the message begin with a field (or have an empty head)? Else its text must not run into our fields. */
+static bool begins_with_field(struct slice head)
+{
+    struct header_field f;
+    struct slice rest = head;
+    if (head.n == 0 || head.p[0] == '\r' || head.p[0] == '\n')
+        return true;
+    return header_next(&rest, &f) && f.whole.p == head.p;
+}
+
+/* A line end that is no pair, in a head that BDAT brought with BINARYMIME: two readers would see two heads (RFC 3030 3 allows it in the body only). */
+static bool has_bare_line_end(struct slice fields)
+{
+    for (size_t i = 0; i < fields.n; i++)
+        if (fields.p[i] == '\n' ? i == 0 || fields.p[i - 1] != '\r' : fields.p[i] == '\r' && (i + 1 == fields.n || fields.p[i + 1] != '\n'))
+            return true;
+    return false;
+}
+
+static int count_own_hops(const struct smtp_session *s, struct slice head, struct arena *a)
+{
+    struct header_field f;
+    int n = 0;
+    const char *mark = arena_printf(a, "by %s (Kantor)", s->server->hostname);
+    while (mark && header_next(&head, &f))
+        n += slice_eq_nocase(f.name, SLICE("Received")) && memmem(f.value.p, f.value.n, mark, strlen(mark)) != NULL;
+    return n;
+}
+
+static void check_head(struct connection *c, struct smtp_session *s, struct slice head, struct slice fields)
+{
+    struct slice tls_required = header_find(fields, SLICE("TLS-Required"));
+    if (count_fields(fields, SLICE("Received")) > HOPS_MAX || count_own_hops(s, fields, &c->arena) > OWN_HOPS_MAX)
+        refuse_head(s, 554, "5.4.6", "too many hops: the message is in a loop");
+    if (s->body == BODY_BINARYMIME && has_bare_line_end(fields))
+        refuse_head(s, 554, "5.6.0", "the head holds a CR or LF that is not part of a line end");
+    if (tls_required.p && slice_eq_nocase(slice_trim(tls_required), SLICE("No")) && !(s->flags & DELIVERY_REQUIRETLS))
+        s->flags |= DELIVERY_TLS_OPTIONAL; /* RFC 8689 3, 4.1 */
+    if (s->kind != SMTP_SUBMISSION)
+        return;
+    if (head.n >= HEAD_MAX && fields.n == head.n)
+        refuse_head(s, 552, "5.3.4", "the head of the message is too long");
+    else
+        check_submission(c, s, fields);
+}
+
 struct error trace_head(struct connection *c, struct smtp_session *s)
 {
     struct buffer out = {0};
-    struct slice head = buffer_slice(&s->head), fields = slice_first(head, header_length(head));
-    if (count_fields(fields, SLICE("Received")) > HOPS_MAX)
-        refuse_head(s, 554, "5.4.6", "too many hops: the message is in a loop");
-    if (s->kind == SMTP_SUBMISSION && head.n >= HEAD_MAX && fields.n == head.n)
-        refuse_head(s, 552, "5.3.4", "the head of the message is too long");
-    else if (s->kind == SMTP_SUBMISSION)
-        check_submission(c, s, fields);
+    struct slice head = without_mbox_line(buffer_slice(&s->head)), fields = slice_first(head, header_length(head));
+    if (!begins_with_field(head))
+        fields = SLICE("");
+    check_head(c, s, head, fields);
     write_trace(c, s, &out);
     if (s->kind == SMTP_SUBMISSION)
         add_missing(s, fields, &out);
+    if (!begins_with_field(head))
+        buffer_add(&out, SLICE("\r\n"));
+    copy_head(s, head, fields, &out);
     struct error e = out.failed ? error_make(ERROR_MEMORY, "no memory for trace fields") : OK;
     if (e.code == ERROR_NONE && !s->wrong)
         e = blob_put_add(&s->message.put, buffer_slice(&out));
-    if (e.code == ERROR_NONE && !s->wrong)
-        e = blob_put_add(&s->message.put, head);
     buffer_free(&out);
     buffer_free(&s->head);
     return e;
