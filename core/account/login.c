@@ -303,7 +303,8 @@ int64_t login_delay_ms(struct login_service *s, struct slice name, struct slice 
     name = counted_name(name, &a);
     network_of(peer, net, &loopback);
     (void)pthread_mutex_lock(&s->lock);
-    int64_t one = delay_of(failures_of(s, name, net)->count), all = 0;
+    /* without a name (a SASL message that cannot be read) only the network's counter speaks, which is the one of "" */
+    int64_t one = name.n ? delay_of(failures_of(s, name, net)->count) : 0, all = 0;
     if (!loopback) { /* one password tried on ten thousand names (AC-12) */
         uint32_t count = failures_of(s, SLICE(""), net)->count;
         all = delay_of(count > FREE_OF_A_NETWORK ? count - FREE_OF_A_NETWORK : 0);
@@ -348,7 +349,8 @@ static void ended(struct login_service *s, struct slice name, struct slice peer,
         *failures_of(s, name, net) = (struct failures){0};
         note_used(s, login->credential);
     } else if (!again) { /* a phone with last week's password tells one thing, however often */
-        count_failure(s, name, net, FAIL_MS);
+        if (name.n)
+            count_failure(s, name, net, FAIL_MS);
         count_failure(s, SLICE(""), net, FAIL_MS);
     }
     (void)pthread_mutex_unlock(&s->lock);

@@ -54,13 +54,13 @@ static struct error plain_step(struct sasl *x, struct slice input, struct slice 
     size_t two = slice_find(rest, '\0');
     struct slice authzid = slice_first(input, one), name = slice_first(rest, two), password = slice_after(rest, two + 1);
     *state = SASL_DONE;
-    if (one == input.n || two == rest.n || name.n == 0 || (authzid.n && !slice_eq_nocase(authzid, name))) {
-        login_ended(x->service, slice_first(name, NAME_MAX_BYTES), x->context.peer, NULL);
-        return REFUSED;
-    }
-    x->name = arena_copy(x->arena, slice_first(name, NAME_MAX_BYTES));
+    x->name = arena_copy(x->arena, slice_first(one == input.n || two == rest.n ? SLICE("") : name, NAME_MAX_BYTES));
     if (!x->name.p)
         return error_make(ERROR_MEMORY, "no memory for a login");
+    if (x->name.n == 0 || (authzid.n && !slice_eq_nocase(authzid, name))) {
+        login_ended(x->service, x->name, x->context.peer, NULL);
+        return REFUSED;
+    }
     return login_password(x->service, name, password, x->context.scope, x->context.peer, x->arena, &x->login);
 }
 

@@ -107,7 +107,8 @@ enum frame imap_frame(struct connection *c)
         c->want = s->append.left ? (s->append.left + 2 < COMMAND_MAX ? s->append.left + 2 : COMMAND_MAX) : 0;
         return (whole && in.n >= c->want) || c->input_ended ? FRAME_WORKER : FRAME_MORE;
     }
-    while (s->scanned == 0 && in.n && (in.p[0] == '\r' || in.p[0] == '\n')) { /* clients.md I23: iOS sends empty lines between commands */
+    /* clients.md I23: iOS sends empty lines between commands; within AUTHENTICATE an empty line is an answer (RFC 5802's last one) */
+    while (!s->sasl && s->scanned == 0 && in.n && (in.p[0] == '\r' || in.p[0] == '\n')) {
         buffer_take(&c->in, 1);
         in = buffer_slice(&c->in);
         if (++s->bad > 100000)

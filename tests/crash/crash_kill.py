@@ -115,4 +115,4 @@ def test_kill_9_loses_nothing_acknowledged_and_invents_nothing():
         assert sum(map(len, must.values())) > 10 * ROUNDS
         server.stop()
     finally:
-        server.kill()
+        server.remove()

@@ -1,9 +1,13 @@
 """IMAP: two views of one mailbox, and what the extensions promise (RFC 9051, 3501, 4315, 6851, 7162, 5182, 4731, 3516, 6154)."""
-import datetime
+from datetime import datetime
 
 import pytest
 
 from kantor import Literal, MIXED, message, numbers
+
+
+def instant(date):
+    return datetime.strptime(date.strip(), "%d-%b-%Y %H:%M:%S %z")
 
 
 def test_every_promised_capability_is_announced(server, person):
@@ -20,12 +24,13 @@ def test_an_appended_message_comes_back_byte_for_byte(server, person):
         assert c.body(uid) == MIXED
 
 
-def test_append_keeps_flags_and_date(server, person):
+@pytest.mark.parametrize("date", ["07-Feb-1994 21:52:25 -0800", " 7-Feb-2024 00:00:00 +1400", "29-Feb-2024 23:59:59 -1200"])
+def test_append_keeps_flags_and_the_instant(server, person, date):
+    """RFC 9051 2.3.3, 6.3.12: the date and time are kept; the zone in which they are shown is the server's affair (Dovecot shows its own, too)."""
     c = server.imap(person, select="INBOX")
-    uid = c.append("INBOX", message(), "\\Seen $Work", "07-Feb-1994 21:52:25 -0800")
+    uid = c.append("INBOX", message(), "\\Seen $Work", date)
     items = c.ok("UID FETCH %d (FLAGS INTERNALDATE)" % uid).by_uid[uid]
-    assert {"\\Seen", "$Work"} <= items["FLAGS"]
-    assert datetime.datetime.strptime(items["INTERNALDATE"], "%d-%b-%Y %H:%M:%S %z") == datetime.datetime.fromisoformat("1994-02-07T21:52:25-08:00")
+    assert {"\\Seen", "$Work"} <= items["FLAGS"] and instant(items["INTERNALDATE"]) == instant(date)
 
 
 def test_append_and_copy_to_a_missing_mailbox_answer_trycreate(box):
@@ -35,7 +40,8 @@ def test_append_and_copy_to_a_missing_mailbox_answer_trycreate(box):
 
 
 def test_copyuid_names_both_sides(box):
-    name, (validity, source, target) = box.ok("UID COPY 2,4 Archive").code
+    r = box.ok("UID COPY 2,4 Archive")
+    name, (validity, source, target) = r.code
     assert name == "COPYUID" and numbers(source) == [2, 4] and numbers(target) == [1, 2]
 
 
@@ -118,11 +124,12 @@ def test_binary_undoes_the_transfer_encoding(server, person):
 
 def test_condstore_refuses_a_store_on_what_has_changed(server, box):
     box.ok("ENABLE CONDSTORE")
-    before = box.ok("FETCH 2 (MODSEQ)").fetches[2]["MODSEQ"]
+    before = max(items["MODSEQ"] for items in box.ok("FETCH 1,2 (MODSEQ)").fetches.values())
     server.imap(box.person, select="INBOX").ok("STORE 1 +FLAGS (\\Seen)")
     r = box.cmd("STORE 1,2 (UNCHANGEDSINCE %d) +FLAGS (\\Flagged)" % before)
     assert r.codes()["MODIFIED"] == ["1"]
-    assert "\\Flagged" not in box.ok("FETCH 1 (FLAGS)").fetches[1]["FLAGS"]
+    now = box.ok("FETCH 1,2 (FLAGS)").fetches
+    assert "\\Flagged" not in now[1]["FLAGS"] and "\\Flagged" in now[2]["FLAGS"]
 
 
 def test_modseq_is_not_sent_before_condstore_is_enabled(box):
@@ -187,6 +194,13 @@ def test_a_name_that_cannot_be_is_refused(server, person, name):
 def test_malformed_commands_before_login_are_bad_and_the_session_goes_on(server, line):
     c = server.imap()
     c.bad(line)
+    c.ok("NOOP")
+
+
+def test_a_literal_where_none_belongs_is_taken_and_the_command_is_bad(server):
+    """RFC 9051 4.3: whoever sends `{1}` waits for `+` or an answer; both are right, but the octets of the literal never become a command."""
+    c = server.imap()
+    c.bad("CAPABILITY", Literal("x LOGOUT\r\n"))
     c.ok("NOOP")
 
 

@@ -1,7 +1,18 @@
 """POP3 (RFC 1939, 2449, 2595, 5034, 6856; attacks.md PO-01 to PO-06)."""
 import pytest
 
-from kantor import MIXED, message
+from kantor import MIXED, PASSWORD, message, until
+
+
+def login_again(server, user):
+    """A session after one whose connection broke: the server sees the break on its own time and says [IN-USE] until then."""
+    def attempt():
+        c = server.pop3()
+        c.ok("USER " + user)
+        good, text = c.cmd("PASS " + PASSWORD)
+        assert good or text.startswith("[IN-USE]"), text
+        return c if good else c.close()
+    return until(attempt, "the lock of a broken session was not freed")
 
 
 @pytest.fixture
@@ -35,7 +46,7 @@ def test_deletes_happen_at_quit_only(server, filled):
     c.ok("DELE 1")
     c.err("RETR 1")
     c.reset()
-    c = server.pop3(filled)
+    c = login_again(server, filled)
     assert len(c.sizes()) == 3
     c.ok("DELE 1")
     c.ok("RSET")
@@ -52,6 +63,21 @@ def test_a_session_sees_a_frozen_mailbox(server, filled):
     i.ok("EXPUNGE")
     assert sorted(c.sizes()) == [1, 2, 3]
     assert c.cmd("RETR 1")[0] in (True, False)
+
+
+def test_a_second_session_is_told_in_use_until_the_first_is_gone(server, filled):
+    c = server.pop3(filled)
+    c.ok("DELE 1")
+    other = server.pop3()
+    other.ok("USER " + filled)
+    assert other.err("PASS demo-password").startswith("[IN-USE]")
+    c.close()
+    assert len(login_again(server, filled).sizes()) == 3
+
+
+def test_capa_announces_what_there_is(server):
+    have = server.pop3().capabilities()
+    assert {"TOP", "UIDL", "STLS", "SASL", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE", "UTF8", "LANG", "USER"} <= set(have)
 
 
 @pytest.mark.parametrize("line", ["RETR 0", "RETR 4", "TOP 1 -1", "UIDL 0", "LIST 99999999999", "RETR", "XYZZY", "DELE x", "LAST", "TOP 1"])

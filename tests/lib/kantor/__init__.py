@@ -9,6 +9,7 @@ from .response import Parens, numbers, parse_untagged
 from .scram import Scram, login, plain
 from .server import PASSWORD, Server, address
 from .smtp import Smtp
+from .wait import until
 
-__all__ = ["Bystander", "Closed", "Dialogue", "Imap", "Literal", "MIXED", "PASSWORD", "Parens", "Peer", "Pop3", "ProtocolError", "Scram", "Server", "Smtp", "address", "login", "message",
-           "numbers", "parse_untagged", "plain"]
+__all__ = ["Bystander", "Closed", "Dialogue", "Imap", "Literal", "MIXED", "PASSWORD", "Parens", "Peer", "Pop3", "ProtocolError", "Scram", "Server", "Smtp",
+           "address", "login", "message", "numbers", "parse_untagged", "plain", "until"]

@@ -1,78 +1,73 @@
 """The fixtures, and the report of a failure: the dialogues of the test and what the server's log said meanwhile.
 
-    server   one server for the whole run; tests use people of their own (`person`), so that they do not meet
-    fresh    a server of the test's own with an empty organisation
-    person   the address of a person nobody else uses, with an empty INBOX
+    server   one server for the whole run (with xdist: one a worker process); tests use people of their own, so that they do not meet
+    fresh    a server of the test's own with the demo organisation only; it may be stopped, killed and reconfigured
+    person   the address of a person nobody else uses, with an empty INBOX; `another` is a second one
     box      an IMAP session of `person` with INBOX selected and five messages in it; box.person says whose
 """
-import os
-import shutil
-
 import pytest
 
 from . import dialogue
 from .messages import message
 from .server import Server
 
-POOL = 400
-_people = iter(())
+POOL = 250  # people made at once: the password is hashed once for all of them
+LOG_LINES = 60
+
+
+class People:
+    """Addresses that nobody used yet; makes more when they run out."""
+
+    def __init__(self, server):
+        self.server, self.made, self.left = server, 0, []
+
+    def take(self):
+        if not self.left:
+            prefix = "p%d-" % self.made
+            self.server.make_people(POOL, prefix)
+            self.left = ["%s%d@kantor.example" % (prefix, n) for n in range(POOL, 0, -1)]
+            self.made += 1
+        return self.left.pop()
+
+
+def _close_dialogues():
+    """Open sessions would keep a server that ends waiting for them."""
+    for d in dialogue.recent:
+        try:
+            d.close()
+        except OSError:
+            pass
 
 
 @pytest.fixture(scope="session")
 def server():
     s = Server()
-    s.people = None
-    try:
-        s.make_people(POOL, "p")
-        s.people = iter("p%d@kantor.example" % n for n in range(1, POOL + 1))
-    except (OSError, AssertionError) as e:
-        print("kantorctl account add --count does not work, people are shared between tests: %s" % e)
+    s.people = People(s)
     yield s
+    _close_dialogues()
     s.stop()
-    shutil.rmtree(s.folder, ignore_errors=True)
+    s.remove()
 
 
 @pytest.fixture
-def fresh(request):
+def fresh():
     s = Server()
-    request.node.servers = [s]
+    s.people = People(s)
     yield s
+    _close_dialogues()
     if s.alive():
         s.stop()
-    s.kill()
-    shutil.rmtree(s.folder, ignore_errors=True)
-
-
-def _empty(server, user):
-    with server.imap(user, dribble=False) as c:
-        for u in c.ok('LIST "" *').all("LIST"):
-            if "\\Noselect" in u.value[0]:
-                continue
-            if u.value[2] in ("INBOX", "Drafts", "Sent", "Trash", "Junk", "Archive"):
-                c.select('"%s"' % u.value[2])
-                if c.exists:
-                    c.ok("STORE 1:* +FLAGS.SILENT (\\Deleted)")
-                    c.ok("EXPUNGE")
-            else:
-                c.cmd('DELETE "%s"' % u.value[2])
-    return user
-
-
-def next_person(server):
-    if server.people is not None:
-        return next(server.people)
-    server.people_made += 1
-    return _empty(server, ("budi", "sari", "dewi")[server.people_made % 3] + "@kantor.example")
+    s.remove()
 
 
 @pytest.fixture
 def person(server):
-    return next_person(server)
+    return server.people.take()
 
 
 @pytest.fixture
 def another(server, person):
-    return next_person(server)
+    return server.people.take()
 
 
 @pytest.fixture
@@ -92,18 +87,26 @@ def pytest_runtest_setup(item):
 
 
 @pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    s = _server_of(item)
+    item.log_from = s.log_size() if s else 0
+    yield
+
+
+def _server_of(item):
+    return item.funcargs.get("fresh") or item.funcargs.get("server")
+
+
+@pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     if report.when == "call" and report.failed:
         for d in dialogue.recent[-4:]:
             report.sections.append(("dialogue: " + d.name, d.text()))
-        s = item.funcargs.get("fresh") or item.funcargs.get("server")
+        s = _server_of(item)
         if s:
-            report.sections.append(("server log", s.log()[-3000:]))
+            lines = s.log(getattr(item, "log_from", 0)).splitlines()
+            report.sections.append(("server log since the test began", "\n".join(lines[-LOG_LINES:])))
     if report.when == "teardown":
-        for d in dialogue.recent:
-            try:
-                d.close()
-            except OSError:
-                pass
+        _close_dialogues()

@@ -5,6 +5,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +19,8 @@ from .pop3 import Pop3
 from .smtp import Smtp
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
-KANTORD = os.environ.get("KANTORD", os.path.join(ROOT, "build", "kantord"))
+BUILD = os.environ.get("BUILD", "build")  # the build's folder, as in the Makefile: BUILD=build-asan
+KANTORD = os.environ.get("KANTORD", os.path.join(ROOT, BUILD, "kantord"))
 KANTORCTL = os.environ.get("KANTORCTL", os.path.join(os.path.dirname(KANTORD), "kantorctl"))
 PASSWORD = "demo-password"
 PORTS = {"lmtp": 24, "smtp": 25, "pop3": 110, "imap": 143, "submissions": 465, "submission": 587, "imaps": 993, "pop3s": 995, "admin": 9090}
@@ -53,12 +55,11 @@ def address(user):
 
 
 class Server:
-    def __init__(self, folder=None, base=None, start=True, env=None, prefix=()):
+    def __init__(self, folder=None, base=None, start=True, env=None, prefix=(), log_path=None):
         self.folder = folder or tempfile.mkdtemp(prefix="kantor-")
         self.base = base or free_base()
-        self.log_path = self.folder.rstrip("/") + ".log"
+        self.log_path = log_path or self.folder.rstrip("/") + ".log"
         self.process, self.env, self.prefix = None, env or {}, list(prefix)
-        self.people_made = 0
         if start:
             self.start()
 
@@ -89,12 +90,17 @@ class Server:
             if line.strip() == b"ready":
                 self.ready.set()
 
-    def log(self):
+    def log(self, since=0):
+        """What the server wrote from that octet on."""
         try:
-            with open(self.log_path, encoding="utf-8", errors="replace") as f:
-                return f.read()
+            with open(self.log_path, "rb") as f:
+                f.seek(since)
+                return f.read().decode("utf-8", "replace")
         except OSError:
             return ""
+
+    def log_size(self):
+        return os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
 
     def alive(self):
         return self.process is not None and self.process.poll() is None
@@ -116,6 +122,13 @@ class Server:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+    def remove(self):
+        """Kills the server if it runs and removes what it wrote."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if os.path.isfile(self.log_path):
+            os.unlink(self.log_path)
 
     def restart(self):
         self.stop()

@@ -175,6 +175,14 @@ static void the_delay_grows_with_each_new_mistake_and_ends_with_a_success(void *
     assert_int_equal(login_delay_ms(w->login, name, PEER), last); /* one old password tells one thing */
 }
 
+static void a_message_without_a_name_does_not_wait_for_the_mistakes_of_others(void **state)
+{
+    struct world *w = *state;
+    for (int i = 0; i < 10; i++)
+        login_ended(w->login, i % 2 ? SLICE("budi@kantor.example") : SLICE(""), PEER, NULL);
+    assert_int_equal(login_delay_ms(w->login, SLICE(""), PEER), 0);
+}
+
 static void one_network_that_tries_many_names_is_slowed(void **state)
 {
     struct world *w = *state;
@@ -346,6 +354,7 @@ int main(void)
         WITH_LOGIN(a_password_is_the_same_however_it_is_composed),
         cmocka_unit_test(hashes_of_unfair_cost_are_not_taken),
         WITH_LOGIN(the_delay_grows_with_each_new_mistake_and_ends_with_a_success),
+        WITH_LOGIN(a_message_without_a_name_does_not_wait_for_the_mistakes_of_others),
         WITH_LOGIN(one_network_that_tries_many_names_is_slowed),
         WITH_LOGIN(an_app_password_opens_its_scope_only_until_it_is_removed),
         WITH_LOGIN(the_main_password_survives_a_full_list_of_app_passwords),

@@ -1,4 +1,4 @@
-/* tests/lib/faults.c -- a disk that fails on command, preloaded into the server under test (see faults.py)
+/* tests/lib/kantor/faults.c -- a disk that fails on command, preloaded into the server under test (see faults.py)
  *
  * KANTOR_FAULTS names a file of one page that the test writes and we map: its first byte says how files fail now. 'f': fsync and fdatasync fail with EIO;
  * 'n': writes fail with ENOSPC; 'r': writes and new files fail with EROFS; 's': writes stop half-way, then ENOSPC; anything else: nothing fails. Sockets,
