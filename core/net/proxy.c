@@ -28,11 +28,11 @@ static int read_v2(struct connection *c, const unsigned char *p, size_t n)
     if (n < V2_HEAD)
         return 0;
     size_t length = (size_t)(p[14] << 8 | p[15]);
-    if ((p[12] & 0xF0) != 0x20 || length > V2_MAX - V2_HEAD)
+    if ((p[12] != 0x20 && p[12] != 0x21) || length > V2_MAX - V2_HEAD) /* version 2, LOCAL or PROXY */
         return -1;
     if (n < V2_HEAD + length)
         return 0;
-    if ((p[12] & 0x0F) == 1) { /* PROXY; LOCAL (0) keeps the real address */
+    if (p[12] == 0x21) { /* LOCAL keeps the real address */
         const unsigned char *a = p + V2_HEAD;
         if (p[13] == 0x11 && length >= 12)
             set_peer(c, AF_INET, a, a[8] << 8 | a[9]);
@@ -56,7 +56,7 @@ static int read_v1(struct connection *c, const char *p, size_t n)
     line[length] = '\0';
     if (length < 8 || line[length - 2] != '\r')
         return -1;
-    if (strncmp(line, "PROXY UNKNOWN", 13) == 0)
+    if (strncmp(line, "PROXY UNKNOWN\r", 14) == 0 || strncmp(line, "PROXY UNKNOWN ", 14) == 0)
         return (int)length;
     if (sscanf(line, "PROXY %7s %63s %63s %5u %5u\r", family, source, target, &source_port, &target_port) != 5 || source_port > 65535)
         return -1;

@@ -4,6 +4,7 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
+#include "core/log.h"
 #include "core/net/internal.h"
 
 /* One generation of certificates. Connections hold references to their SSL_CTX, so a generation may go while they live. */
@@ -32,7 +33,7 @@ static int choose_by_name(SSL *ssl, int *alert, void *arg)
         length--;
     (void)pthread_rwlock_rdlock(&n->tls_lock);
     for (size_t i = 0; n->tls && i < n->tls->n; i++) {
-        if (X509_check_host(SSL_CTX_get0_certificate(n->tls->contexts[i]), name, length, 0, NULL) == 1) {
+        if (X509_check_host(SSL_CTX_get0_certificate(n->tls->contexts[i]), name, length, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1) {
             (void)SSL_set_SSL_CTX(ssl, n->tls->contexts[i]);
             break;
         }
@@ -41,18 +42,55 @@ static int choose_by_name(SSL *ssl, int *alert, void *arg)
     return SSL_TLSEXT_ERR_OK;
 }
 
+/* attacks.md TL-01: a client that wants another protocol was led here by somebody; one that names none is a mail program of the usual kind. */
+static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *length, const unsigned char *offered, unsigned n, void *arg)
+{
+    const struct service *service = SSL_get_app_data(ssl);
+    struct slice own = slice_of(service->protocol->name);
+    (void)arg;
+    for (unsigned i = 0; i < n; i += 1U + offered[i]) {
+        if (i + 1U + offered[i] > n || !slice_eq(slice_make((const char *)offered + i + 1, offered[i]), own))
+            continue;
+        *out = offered + i + 1;
+        *length = offered[i];
+        return SSL_TLSEXT_ERR_OK;
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+static void set_rules(struct net *n, SSL_CTX *ctx)
+{
+    (void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    (void)SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    (void)SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    (void)SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL");
+    (void)SSL_CTX_set_tlsext_servername_callback(ctx, choose_by_name);
+    (void)SSL_CTX_set_tlsext_servername_arg(ctx, n);
+    SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
+}
+
+/* attacks.md TL-07: at a reload an expired certificate does not take the place of another; the one that is in use already may stay. At start it
+ * is better than none: mail from servers that do not look goes on. */
+static struct error check_dates(const struct net *n, X509 *cert, const char *path, struct arena *a)
+{
+    if (X509_cmp_current_time(X509_get0_notAfter(cert)) >= 0)
+        return OK;
+    int known = n->tls == NULL;
+    for (size_t i = 0; n->tls && i < n->tls->n; i++)
+        known = known || X509_cmp(SSL_CTX_get0_certificate(n->tls->contexts[i]), cert) == 0;
+    if (!known)
+        return error_make(ERROR_INVALID, arena_printf(a, "the certificate %s has expired", path));
+    LOG_EVENT(LOG_WARN, "certificate-expired", LOG_WORD("file", path));
+    return OK;
+}
+
 static struct error context_make(struct net *n, const struct certificate_files *files, struct arena *a, SSL_CTX **out)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (!ctx)
         return error_make(ERROR_MEMORY, "no memory for TLS");
-    (void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
-    (void)SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
-    (void)SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    (void)SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:!aNULL");
-    (void)SSL_CTX_set_tlsext_servername_callback(ctx, choose_by_name);
-    (void)SSL_CTX_set_tlsext_servername_arg(ctx, n);
+    set_rules(n, ctx);
     ERR_clear_error();
     const char *wrong = NULL;
     if (SSL_CTX_use_certificate_chain_file(ctx, files->chain) != 1)
@@ -66,8 +104,12 @@ static struct error context_make(struct net *n, const struct certificate_files *
         SSL_CTX_free(ctx);
         return error_make(ERROR_INVALID, arena_printf(a, "%s (%s)", wrong, why ? why : "is the file there, and may the server read it?"));
     }
-    *out = ctx;
-    return OK;
+    struct error e = check_dates(n, SSL_CTX_get0_certificate(ctx), files->chain, a);
+    if (e.code != ERROR_NONE)
+        SSL_CTX_free(ctx);
+    else
+        *out = ctx;
+    return e;
 }
 
 struct error net_certificates(struct net *n, const struct certificate_files *files, size_t count, struct arena *a)
@@ -107,6 +149,9 @@ SSL *tls_accept_new(struct net *n, const struct service *service, int fd)
         SSL_free(ssl);
         return NULL;
     }
+    (void)SSL_set_app_data(ssl, (void *)(uintptr_t)service);
+    /* attacks.md TL-02: a ticket is good for the service that gave it */
+    (void)SSL_set_session_id_context(ssl, (const unsigned char *)service->name, (unsigned)strlen(service->name));
     if (service->port == 25) { /* clients.md S24: session tickets made senders fall back or defer */
         (void)SSL_set_options(ssl, SSL_OP_NO_TICKET);
         (void)SSL_set_num_tickets(ssl, 0);

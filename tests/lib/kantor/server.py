@@ -63,6 +63,11 @@ class Server:
         if start:
             self.start()
 
+    pass_fds = ()
+
+    def command(self):
+        return [KANTORD, "--demo", self.folder, "--port-base", str(self.base)]
+
     def port(self, service):
         return self.base + PORTS[service]
 
@@ -70,8 +75,7 @@ class Server:
         self.ready = threading.Event()
         self.printed = []
         log = open(self.log_path, "ab")
-        self.process = subprocess.Popen(self.prefix + [KANTORD, "--demo", self.folder, "--port-base", str(self.base)], stdout=subprocess.PIPE, stderr=log,
-                                        env={**os.environ, **self.env}, start_new_session=True)
+        self.process = subprocess.Popen(self.prefix + self.command(), stdout=subprocess.PIPE, stderr=log, env={**os.environ, **self.env}, start_new_session=True, pass_fds=self.pass_fds)
         log.close()
         threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True).start()
         if wait:
