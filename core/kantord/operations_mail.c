@@ -16,6 +16,7 @@
 #include "core/clock.h"
 #include "core/kantord/operations_internal.h"
 #include "core/options.h"
+#include "mail/delivery/deliver.h"
 #include "mail/mailbox/index.h"
 #include "mail/mailbox/mailbox.h"
 #include "mail/mime/date.h"
@@ -57,6 +58,34 @@ static struct error id_of(struct operation_call *k, int64_t *id)
     return OK;
 }
 
+/* What the sender asked for (RFC 3461, 6152, 6531, 8689), as the sending side will pass it on. */
+static void write_wishes(struct operation_call *k, const struct queue_entry *e)
+{
+    static const struct {
+        int flag;
+        const char *word;
+    } words[] = {{DELIVERY_RET_FULL, "RET=FULL"}, {DELIVERY_RET_HDRS, "RET=HDRS"}, {DELIVERY_REQUIRETLS, "REQUIRETLS"}, {DELIVERY_SMTPUTF8, "SMTPUTF8"}, {DELIVERY_8BIT, "BODY=8BITMIME"},
+                 {DELIVERY_BINARY, "BODY=BINARYMIME"}, {DELIVERY_TLS_OPTIONAL, "TLS-Required: No"}};
+    buffer_add(k->out, SLICE("         options"));
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (e->flags & words[i].flag)
+            buffer_printf(k->out, " %s", words[i].word);
+    if (e->envid.p)
+        buffer_printf(k->out, " ENVID=%.*s", SLICE_ARG(e->envid));
+    buffer_add(k->out, SLICE("\n"));
+    for (size_t i = 0; i < e->n_rcpts; i++) {
+        const struct queue_rcpt *r = &e->rcpts[i];
+        if (!r->notify && !r->orcpt.p)
+            continue;
+        buffer_printf(k->out, "         <%.*s>", SLICE_ARG(r->address));
+        if (r->notify)
+            buffer_printf(k->out, " NOTIFY=%s%s%s%s", r->notify & NOTIFY_NEVER ? "NEVER" : "", r->notify & NOTIFY_SUCCESS ? "SUCCESS," : "", r->notify & NOTIFY_FAILURE ? "FAILURE," : "", r->notify & NOTIFY_DELAY ? "DELAY" : "");
+        if (r->orcpt.p)
+            buffer_printf(k->out, " ORCPT=%.*s", SLICE_ARG(r->orcpt));
+        buffer_add(k->out, SLICE("\n"));
+    }
+}
+
 struct error run_queue_show(struct operation_call *k)
 {
     struct queue_entry e;
@@ -66,6 +95,7 @@ struct error run_queue_show(struct operation_call *k)
     SCOPED(store_reader_return) struct sql *db = store_reader(k->server->store);
     TRY(queue_get(db, id, k->arena, &e));
     write_entry(k, &e);
+    write_wishes(k, &e);
     TRY(blob_read(db, e.blob, 0, 65536, k->arena, &bytes));
     buffer_add(k->out, SLICE("\n"));
     buffer_add(k->out, slice_first(bytes, header_length(bytes)));

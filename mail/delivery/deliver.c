@@ -130,10 +130,8 @@ static struct error deliver_one(struct sql *db, struct delivering *x, struct del
     struct resolved to;
     arena_reset(&x->scratch);
     struct error e = address_resolve(db, &r->address, &x->scratch, &to);
-    if (e.code == ERROR_UNSUPPORTED && x->d->submitter) {
-        char *text = address_text(&r->address, &x->scratch);
-        return text ? enqueue(x, slice_of(text), r, slice_make(NULL, 0)) : NO_MEMORY;
-    }
+    if (e.code == ERROR_UNSUPPORTED && x->d->submitter)
+        return enqueue(x, r->text, r, slice_make(NULL, 0));
     TRY(e);
     return put_all(db, x, &to, r);
 }
@@ -145,11 +143,7 @@ static struct error queue_refused(struct delivering *x)
         struct delivery_rcpt *r = &x->d->rcpts[i];
         if (r->result.code == ERROR_NONE)
             continue;
-        arena_reset(&x->scratch);
-        char *text = address_text(&r->address, &x->scratch);
-        if (!text)
-            return NO_MEMORY;
-        TRY(enqueue(x, slice_of(text), r, slice_of(r->result.text ? r->result.text : "refused")));
+        TRY(enqueue(x, r->text, r, slice_of(r->result.text ? r->result.text : "refused")));
         r->result = OK;
     }
     return OK;

@@ -15,6 +15,7 @@ enum { DELIVERY_RET_FULL = 1, DELIVERY_RET_HDRS = 2, DELIVERY_REQUIRETLS = 4, DE
 
 struct delivery_rcpt {
     struct address address;  /* canonical */
+    struct slice text;       /* as it is passed on to another server */
     struct slice orcpt;      /* as given, xtext; or p NULL */
     int notify;
     struct error result;     /* out */

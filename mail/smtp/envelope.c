@@ -93,16 +93,12 @@ static int read_mail_parameters(struct slice args, struct mail_parameters *p, co
     return 0;
 }
 
-static enum run accept_sender(struct connection *c, enum path_kind kind, const struct address *from, const struct mail_parameters *p)
+static enum run accept_sender(struct connection *c, const struct path *from, const struct mail_parameters *p)
 {
     struct smtp_session *s = c->session;
-    s->sender = SLICE("");
-    if (kind == PATH_ADDRESS) {
-        char *text = address_text(from, &s->arena);
-        if (!text)
-            return smtp_bad(c, 451, "4.3.0", "no memory, try again later");
-        s->sender = slice_of(text);
-    }
+    s->sender = from->text.n ? arena_copy(&s->arena, from->text) : SLICE("");
+    if (!s->sender.p)
+        return smtp_bad(c, 451, "4.3.0", "no memory, try again later");
     s->has_sender = 1;
     s->size = p->size <= INT64_MAX ? (int64_t)p->size : INT64_MAX;
     s->body = p->body;
@@ -115,17 +111,17 @@ static enum run accept_sender(struct connection *c, enum path_kind kind, const s
 }
 
 /* May this session use this sender: submission only with an address of the account; from outside never with one of ours. */
-static struct error sender_allowed(struct connection *c, enum path_kind kind, const struct address *from)
+static struct error sender_allowed(struct connection *c, const struct path *from)
 {
     struct smtp_session *s = c->session;
     struct domain domain;
     struct error e = OK;
-    if (kind != PATH_ADDRESS || (s->kind == SMTP_LMTP) || (s->kind == SMTP_MX && c->loopback))
+    if (from->kind != PATH_ADDRESS || (s->kind == SMTP_LMTP) || (s->kind == SMTP_MX && c->loopback))
         return OK; /* applications on this machine send through port 25 as the host's own mail */
     struct sql *db = store_reader(s->server->store);
     if (s->kind == SMTP_SUBMISSION)
-        e = address_owned(db, s->account, from);
-    else if (s->server->config->own_senders == OWN_SENDERS_REFUSE && domain_find(db, from->domain, &c->arena, &domain).code == ERROR_NONE)
+        e = address_owned(db, s->account, &from->address);
+    else if (s->server->config->own_senders == OWN_SENDERS_REFUSE && domain_find(db, from->address.domain, &c->arena, &domain).code == ERROR_NONE)
         e = error_make(ERROR_DENIED, "senders of this domain must log in (port 587 or 465)"); /* attacks.md SI-32 */
     store_reader_return(&db);
     return e;
@@ -135,8 +131,7 @@ enum run smtp_mail(struct connection *c, struct slice args)
 {
     struct smtp_session *s = c->session;
     struct mail_parameters p = {.envid = slice_make(NULL, 0)};
-    enum path_kind kind;
-    struct address from;
+    struct path from;
     const char *wrong;
     if (s->has_sender)
         return smtp_bad(c, 503, "5.5.1", "a sender was given already; RSET forgets it");
@@ -146,7 +141,7 @@ enum run smtp_mail(struct connection *c, struct slice args)
         return smtp_bad(c, 501, "5.5.4", "syntax: MAIL FROM:<address>");
     args = slice_after(args, 5);
     int eight = smtp_has_8bit(args);
-    if (path_read(&args, s->kind == SMTP_SUBMISSION ? PATH_LENIENT : PATH_STRICT, &c->arena, &kind, &from).code != ERROR_NONE || kind == PATH_POSTMASTER)
+    if (path_read(&args, s->kind == SMTP_SUBMISSION ? PATH_LENIENT : PATH_STRICT, &c->arena, &from).code != ERROR_NONE || from.kind == PATH_POSTMASTER)
         return smtp_bad(c, 501, "5.1.7", "syntax: MAIL FROM:<local-part@domain>");
     int code = read_mail_parameters(args, &p, &wrong);
     if (code)
@@ -159,10 +154,10 @@ enum run smtp_mail(struct connection *c, struct slice args)
         smtp_reply(c, 552, "5.3.4", "the message is larger than this server takes"); /* clients.md S12 */
         return RUN_NEXT;
     }
-    struct error e = sender_allowed(c, kind, &from);
+    struct error e = sender_allowed(c, &from);
     if (e.code != ERROR_NONE) {
         smtp_reply_error(c, e);
         return RUN_NEXT;
     }
-    return accept_sender(c, kind, &from, &p);
+    return accept_sender(c, &from, &p);
 }

@@ -28,7 +28,7 @@ static bool domain_is_legal(struct slice s)
     return s.n > 0;
 }
 
-struct error path_read(struct slice *s, enum path_rule rule, struct arena *a, enum path_kind *kind, struct address *out)
+struct error path_read(struct slice *s, enum path_rule rule, struct arena *a, struct path *out)
 {
     struct slice inside;
     while (s->n && s->p[0] == ' ')
@@ -49,9 +49,10 @@ struct error path_read(struct slice *s, enum path_rule rule, struct arena *a, en
     }
     while (s->n && s->p[0] == ' ')
         *s = slice_after(*s, 1);
-    *kind = inside.n == 0 ? PATH_EMPTY : slice_eq_nocase(inside, SLICE("postmaster")) ? PATH_POSTMASTER : PATH_ADDRESS;
-    *out = (struct address){.local = *kind == PATH_POSTMASTER ? SLICE("postmaster") : SLICE(""), .domain = SLICE("")};
-    if (*kind != PATH_ADDRESS)
+    *out = (struct path){.kind = inside.n == 0 ? PATH_EMPTY : slice_eq_nocase(inside, SLICE("postmaster")) ? PATH_POSTMASTER : PATH_ADDRESS};
+    out->text = out->address.local = out->kind == PATH_POSTMASTER ? SLICE("postmaster") : SLICE("");
+    out->address.domain = SLICE("");
+    if (out->kind != PATH_ADDRESS)
         return OK;
     if (inside.p[0] == '@') { /* RFC 5321 4.1.2: A-d-l, accepted and ignored */
         size_t colon = slice_find(inside, ':');
@@ -66,7 +67,14 @@ struct error path_read(struct slice *s, enum path_rule rule, struct arena *a, en
         return BAD;
     if (inside.p[0] == '"' ? inside.p[at - 1] != '"' || at < 3 : memchr(inside.p, '"', at) != NULL)
         return BAD;
-    return address_parse(inside, a, out);
+    TRY(address_parse(inside, a, &out->address));
+    char *text = arena_alloc(a, at + 1 + out->address.domain.n);
+    if (!text)
+        return error_make(ERROR_MEMORY, "no memory for an address");
+    memcpy(text, inside.p, at + 1);
+    memcpy(text + at + 1, out->address.domain.p, out->address.domain.n);
+    out->text = slice_make(text, at + 1 + out->address.domain.n);
+    return OK;
 }
 
 bool path_parameter(struct slice *s, struct slice *key, struct slice *value)

@@ -7,8 +7,14 @@
 enum path_kind { PATH_ADDRESS, PATH_EMPTY /* <> */, PATH_POSTMASTER /* <postmaster> */ };
 enum path_rule { PATH_STRICT, PATH_LENIENT /* submission: also without <>, clients.md S9 */ };
 
+struct path {
+    enum path_kind kind;
+    struct address address; /* canonical: what is looked up and compared */
+    struct slice text;      /* what is passed on: the local part as it was written (RFC 5321 2.4: its case is its owner's affair), the domain canonical; "" for <> */
+};
+
 /* Reads a path at the front of *s and takes it off with the blanks behind it. A source route is dropped, the last domain counts. ERROR_INVALID. */
-struct error path_read(struct slice *s, enum path_rule rule, struct arena *a, enum path_kind *kind, struct address *out);
+struct error path_read(struct slice *s, enum path_rule rule, struct arena *a, struct path *out);
 /* The next "KEYWORD" or "KEYWORD=value" of the rest; false at its end. ERROR-free: what is no parameter comes out as a key that nobody knows. */
 bool path_parameter(struct slice *s, struct slice *key, struct slice *value);
 /* xtext (RFC 3461 4) without control characters after decoding, at most `most` bytes as written. */

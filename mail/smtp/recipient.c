@@ -129,9 +129,10 @@ static struct error keep(struct smtp_session *s, const struct delivery_rcpt *r)
     *to = *r;
     to->address.local = arena_copy(&s->arena, r->address.local);
     to->address.domain = arena_copy(&s->arena, r->address.domain);
+    to->text = arena_copy(&s->arena, r->text);
     if (r->orcpt.p)
         to->orcpt = arena_copy(&s->arena, r->orcpt);
-    if (!to->address.local.p || !to->address.domain.p || (r->orcpt.p && !to->orcpt.p))
+    if (!to->address.local.p || !to->address.domain.p || !to->text.p || (r->orcpt.p && !to->orcpt.p))
         return error_make(ERROR_MEMORY, "no memory for recipients");
     uint32_t *place = place_of(s, &to->address);
     s->n_rcpts++;
@@ -178,7 +179,7 @@ enum run smtp_rcpt(struct connection *c, struct slice args)
 {
     struct smtp_session *s = c->session;
     struct delivery_rcpt r = {.orcpt = slice_make(NULL, 0)};
-    enum path_kind kind;
+    struct path to;
     const char *wrong;
     if (!slice_starts_nocase(args, SLICE("TO:")))
         return smtp_bad(c, 501, "5.5.4", "syntax: RCPT TO:<address>");
@@ -187,8 +188,10 @@ enum run smtp_rcpt(struct connection *c, struct slice args)
     args = slice_after(args, 3);
     if (smtp_has_8bit(args) && !(s->flags & DELIVERY_SMTPUTF8))
         return smtp_bad(c, 553, "5.6.7", "an address outside ASCII needs SMTPUTF8");
-    if (path_read(&args, s->kind == SMTP_SUBMISSION ? PATH_LENIENT : PATH_STRICT, &c->arena, &kind, &r.address).code != ERROR_NONE || kind == PATH_EMPTY)
+    if (path_read(&args, s->kind == SMTP_SUBMISSION ? PATH_LENIENT : PATH_STRICT, &c->arena, &to).code != ERROR_NONE || to.kind == PATH_EMPTY)
         return smtp_bad(c, 501, "5.1.3", "syntax: RCPT TO:<local-part@domain>");
+    r.address = to.address;
+    r.text = to.text;
     int code = read_rcpt_parameters(args, s->flags, &r, &wrong);
     if (code)
         return smtp_bad(c, code, "5.5.4", wrong);
