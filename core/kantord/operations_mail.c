@@ -66,7 +66,9 @@ static void write_wishes(struct operation_call *k, const struct queue_entry *e)
         const char *word;
     } words[] = {{DELIVERY_RET_FULL, "RET=FULL"}, {DELIVERY_RET_HDRS, "RET=HDRS"}, {DELIVERY_REQUIRETLS, "REQUIRETLS"}, {DELIVERY_SMTPUTF8, "SMTPUTF8"}, {DELIVERY_8BIT, "BODY=8BITMIME"},
                  {DELIVERY_BINARY, "BODY=BINARYMIME"}, {DELIVERY_TLS_OPTIONAL, "TLS-Required: No"}};
-    buffer_add(k->out, SLICE("         options"));
+    buffer_add(k->out, SLICE("         expires "));
+    operation_date(e->expires, k->out);
+    buffer_add(k->out, SLICE("\n         options"));
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (e->flags & words[i].flag)
             buffer_printf(k->out, " %s", words[i].word);

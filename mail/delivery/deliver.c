@@ -18,6 +18,7 @@ struct delivering {
     size_t n_done, room;
     struct queue_rcpt *queued;
     size_t n_queued, room_queued;
+    uint32_t *places; /* finds a queued address, as its number + 1: 2 * room_queued of them */
     uint64_t delivered;
 };
 
@@ -64,22 +65,48 @@ static struct error put(struct sql *db, struct delivering *x, int64_t account)
     return OK;
 }
 
-/* `reply`: why it waits, p NULL for mail that was not tried yet. */
+/* The place of an address in the table: it holds 0, or the number of an equal one. */
+static uint32_t *queued_place_of(const struct delivering *x, struct slice address)
+{
+    uint64_t h = 1469598103934665603U; /* FNV-1a: addresses of people that may submit, and of groups */
+    for (size_t i = 0; i < address.n; i++)
+        h = (h ^ (unsigned char)address.p[i]) * 1099511628211U;
+    size_t mask = 2 * x->room_queued - 1, i = (size_t)(h ^ h >> 29) & mask;
+    while (x->places[i] && !slice_eq(x->queued[x->places[i] - 1].address, address))
+        i = (i + 1) & mask;
+    return &x->places[i];
+}
+
+static struct error make_queue_room(struct delivering *x)
+{
+    if (x->n_queued < x->room_queued)
+        return OK;
+    size_t room = x->room_queued ? x->room_queued * 2 : 8;
+    x->queued = arena_grow(x->arena, x->queued, x->room_queued * sizeof *x->queued, room * sizeof *x->queued);
+    x->places = arena_zero(x->arena, 2 * room, sizeof *x->places);
+    x->room_queued = room;
+    if (!x->queued || !x->places) {
+        x->room_queued = x->n_queued = 0;
+        return NO_MEMORY;
+    }
+    for (size_t i = 0; i < x->n_queued; i++)
+        *queued_place_of(x, x->queued[i].address) = (uint32_t)i + 1;
+    return OK;
+}
+
+/* Each address once. `reply`: why it waits, p NULL for mail that was not tried yet. */
 static struct error enqueue(struct delivering *x, struct slice address, const struct delivery_rcpt *r, struct slice reply)
 {
-    if (x->n_queued == x->room_queued) {
-        size_t room = x->room_queued ? x->room_queued * 2 : 8;
-        x->queued = arena_grow(x->arena, x->queued, x->room_queued * sizeof *x->queued, room * sizeof *x->queued);
-        x->room_queued = room;
-        if (!x->queued)
-            return NO_MEMORY;
-    }
+    TRY(make_queue_room(x));
+    if (*queued_place_of(x, address))
+        return OK;
     address = arena_copy(x->arena, address);
     if (!address.p)
         return NO_MEMORY;
     size_t at = address.n;
     while (at && address.p[at - 1] != '@')
         at--;
+    *queued_place_of(x, address) = (uint32_t)x->n_queued + 1;
     x->queued[x->n_queued++] = (struct queue_rcpt){.address = address, .dest = slice_after(address, at), .orcpt = r->orcpt, .notify = r->notify, .due = clock_now() + (reply.p ? RETRY_S : 0), .reply = reply};
     return OK;
 }
@@ -154,8 +181,9 @@ static struct error deliver_change(struct sql *db, void *arg)
     struct delivering *x = arg;
     int64_t id;
     size_t good = 0;
-    x->n_done = x->n_queued = x->room = 0; /* it may run again */
+    x->n_done = x->n_queued = x->room = x->room_queued = 0; /* it may run again */
     x->done = NULL;
+    x->queued = NULL;
     x->delivered = 0;
     TRY(message_enter(db, x->d->message, &x->blob));
     for (size_t i = 0; i < x->d->n_rcpts; i++) {
