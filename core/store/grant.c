@@ -122,6 +122,15 @@ struct error grant_set(struct sql *db, struct actor who, int64_t account, int64_
     return sql_run(st);
 }
 
+struct error grant_inherit(struct sql *db, int64_t parent, int64_t collection)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "INSERT INTO acl (account, collection, grantee, rights, state) "
+                                                       "SELECT account, CAST($2 AS bigint), grantee, rights, state FROM acl WHERE collection = $1");
+    sql_bind_int(st, 1, parent);
+    sql_bind_int(st, 2, collection);
+    return sql_run(st);
+}
+
 struct error grant_identities(struct sql *db, int64_t account, struct arena *a, int64_t **ids, size_t *n)
 {
     SCOPED(sql_done) struct sql_stmt *st = sql_use(db, IDENTITIES "SELECT DISTINCT id FROM me LIMIT 1000");

@@ -43,6 +43,9 @@ struct error grant_list_to(struct sql *db, int64_t actor, struct arena *a, struc
 /* In a change; rights 0 removes it. */
 struct error grant_set(struct sql *db, struct actor who, int64_t account, int64_t collection, int64_t grantee, int rights);
 
+/* In a change: a new collection takes over the grants on its parent (those on the whole account hold for it in any case). */
+struct error grant_inherit(struct sql *db, int64_t parent, int64_t collection);
+
 /* The groups an account is in, itself first, nested to depth 10; in the arena. */
 struct error grant_identities(struct sql *db, int64_t account, struct arena *a, int64_t **ids, size_t *n);
 

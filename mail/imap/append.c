@@ -131,7 +131,8 @@ static struct error append_change(struct sql *db, void *arg)
         flags &= ~(int64_t)FLAG_DELETED;
     if (!(rights & RIGHT_WRITE))
         flags &= FLAG_SEEN | FLAG_DELETED;
-    struct item_new item = {.blob = blob, .size = x->message.put.size, .flags = flags, .kw = buffer_slice(&kw), .received = x->received};
+    struct slice words = rights & RIGHT_WRITE ? buffer_slice(&kw) : SLICE("");
+    struct item_new item = {.blob = blob, .size = x->message.put.size, .flags = flags, .kw = words, .received = x->received};
     if (e.code == ERROR_NONE)
         e = item_add(db, imap_actor(y->s), x->collection, &item, &y->uid, &modseq);
     buffer_free(&kw);

@@ -38,6 +38,8 @@ void imap_tagged(struct connection *c, struct error e)
 {
     struct imap_session *s = c->session;
     const char *text = e.text ? e.text : "refused";
+    if (e.code == ERROR_CLOSED)
+        return; /* whoever gave it has said BYE */
     if (e.code == ERROR_NONE) {
         buffer_printf(&c->out, "%s OK ", s->tag);
         buffer_add(&c->out, s->ok_code);

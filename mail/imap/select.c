@@ -56,7 +56,7 @@ static struct error open_box(struct imap_session *s, struct sql *db, const struc
 {
     struct imap_box *b = &s->box;
     TRY(item_uids(db, m->c.id, &b->view));
-    *b = (struct imap_box){.collection = m->c.id, .account = m->c.account, .read_only = read_only || !(m->rights & (RIGHT_WRITE | RIGHT_SEEN | RIGHT_DELETE | RIGHT_INSERT | RIGHT_EXPUNGE)), .rights = m->rights,
+    *b = (struct imap_box){.collection = m->c.id, .account = m->c.account, .read_only = read_only, .rights = m->rights,
                            .uidvalidity = m->c.uidvalidity, .uidnext = m->c.uidnext, .modseq = m->c.modseq, .gone_modseq = m->c.modseq, .heard = m->c.modseq, .view = b->view, .keywords = m->c.keywords | 31, .watch = b->watch};
     return OK;
 }
@@ -169,7 +169,8 @@ struct error imap_select_run(struct connection *c, struct imap_session *s, struc
         return e;
     }
     s->condstore_told |= s->enabled & ENABLED_CONDSTORE; /* the state above has HIGHESTMODSEQ */
-    s->ok_code = s->box.read_only ? SLICE("[READ-ONLY] ") : SLICE("[READ-WRITE] ");
+    int may_write = s->box.rights & (RIGHT_WRITE | RIGHT_SEEN | RIGHT_DELETE | RIGHT_INSERT | RIGHT_EXPUNGE); /* RFC 4314 5.2 */
+    s->ok_code = s->box.read_only || !may_write ? SLICE("[READ-ONLY] ") : SLICE("[READ-WRITE] ");
     return OK;
 }
 

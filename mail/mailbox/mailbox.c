@@ -94,7 +94,10 @@ static struct error find_foreign(struct sql *db, int64_t actor, struct slice roo
     const char *text = address_text(&address, a);
     if (!text)
         return NO_MEMORY;
-    TRY(account_find(db, slice_of(text), a, &account));
+    struct error e = account_find(db, slice_of(text), a, &account);
+    if (e.code == ERROR_NOT_FOUND)
+        return NOT_FOUND; /* in the same words: which accounts exist is not told here */
+    TRY(e);
     int shared = slice_eq(root, SLICE(MAILBOX_SHARED));
     if (account.id == actor || (account.kind == ACCOUNT_PERSON) == shared || account.state == ACCOUNT_DELETED)
         return NOT_FOUND;
@@ -357,6 +360,8 @@ static struct error create_levels(struct sql *db, struct actor who, const struct
         if (count++ >= MAILBOX_COUNT_MAX)
             return error_make(ERROR_LIMIT, "the account has too many mailboxes");
         TRY(collection_create(db, who, place->account, COLLECTION_MAILBOX, parent, level, missing.n ? ROLE_NONE : role, id));
+        if (parent)
+            TRY(grant_inherit(db, parent, *id)); /* RFC 4314 4, CREATE: else who may create would not see what he made */
         parent = *id;
     }
     return OK;
@@ -435,14 +440,18 @@ struct error mailbox_rename(struct sql *db, struct actor who, struct slice from,
     if (is_under(to, source.path) && to.n > source.path.n)
         return error_make(ERROR_UNSUPPORTED, "a mailbox cannot be moved into itself");
     TRY(find_place(db, who.account, source.path, a, &source_place));
-    TRY(find_place(db, who.account, to, a, &place));
-    if (place.account != source.c.account)
+    struct error e = find_place(db, who.account, to, a, &place);
+    if (e.code != ERROR_NONE && e.code != ERROR_NOT_FOUND)
+        return e;
+    if (e.code == ERROR_NOT_FOUND || place.account != source.c.account) /* one answer: which accounts exist is nobody's to find out */
         return error_make(ERROR_UNSUPPORTED, "a mailbox cannot be renamed into another account; copy its messages");
     if (!(source.rights & RIGHT_REMOVE))
         return error_make(ERROR_DENIED, "you may not rename this mailbox"); /* RFC 4314 4: x on the old, k on the new parent */
-    struct error e = walk(db, place.account, place.rest, a, &c, &parent, &missing);
-    if (e.code == ERROR_NONE)
+    e = walk(db, place.account, place.rest, a, &c, &parent, &missing);
+    if (e.code == ERROR_NONE) {
+        TRY(grant_check(db, c.id, who.account, RIGHT_LOOKUP));
         return error_make(ERROR_EXISTS, "a mailbox of that name exists already");
+    }
     if (e.code != ERROR_NOT_FOUND)
         return e;
     TRY(may_create(db, who.account, &place, parent));

@@ -19,15 +19,16 @@ class People:
     """Addresses that nobody used yet; makes more when they run out."""
 
     def __init__(self, server):
-        self.server, self.made, self.left = server, 0, []
+        self.server, self.made, self.left = server, 0, {}
 
-    def take(self):
-        if not self.left:
+    def take(self, domain="kantor.example"):
+        left = self.left.setdefault(domain, [])
+        if not left:
             prefix = "p%d-" % self.made
-            self.server.make_people(POOL, prefix)
-            self.left = ["%s%d@kantor.example" % (prefix, n) for n in range(POOL, 0, -1)]
+            self.server.make_people(POOL, prefix, domain)
+            left += ["%s%d@%s" % (prefix, n, domain) for n in range(POOL, 0, -1)]
             self.made += 1
-        return self.left.pop()
+        return left.pop()
 
 
 def _close_dialogues():

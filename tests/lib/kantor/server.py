@@ -188,8 +188,8 @@ class Server:
             assert done.returncode == 0, "kantorctl %s: status %d\n%s%s" % (" ".join(map(str, args)), done.returncode, done.stdout.decode("utf-8", "replace"), self.ctl_errors)
         return done.stdout.decode("utf-8", "replace")
 
-    def make_people(self, count, prefix="user"):
-        self.ctl("account", "add", "--count", count, "--prefix", prefix, "--domain", "kantor.example", "--password", PASSWORD)
+    def make_people(self, count, prefix="user", domain="kantor.example"):
+        self.ctl("account", "add", "--count", count, "--prefix", prefix, "--domain", domain, "--password", PASSWORD)
 
     def http(self, path):
         """(status, text) of the admin listener."""
