@@ -1,10 +1,11 @@
 """fetchmail and getmail: fetch by POP3 and IMAP, keep or delete, and the second run fetches nothing; each message compared byte by byte."""
 import os
+import re
 
 import pytest
 
 from kantor import PASSWORD
-from kantor.programs import everything, maildir
+from kantor.programs import everything
 from kantor.shapes import plain, shapes
 
 SAVE = """#!/bin/sh
@@ -13,9 +14,9 @@ exec cat > "$(mktemp "$HOME/got/XXXXXXXX")"
 """
 
 
-def fill(server, person):
+def fill(server, person, most=99):
     """Messages whose last line ends, as these programs end it otherwise."""
-    mails = [m for m in shapes() if m.endswith(b"\r\n")]
+    mails = [m for m in shapes() if m.endswith(b"\r\n")][:most]
     with server.imap(person) as c:
         for m in mails:
             c.append("INBOX", m)
@@ -121,9 +122,14 @@ def without_trace(mails):
 RETRIEVER = {"POP3": ("SimplePOP3Retriever", "pop3"), "POP3S": ("SimplePOP3SSLRetriever", "pop3s"), "IMAP": ("SimpleIMAPRetriever", "imap"), "IMAPS": ("SimpleIMAPSSLRetriever", "imaps")}
 
 
+def taken(home):
+    """Without the two fields that getmail adds."""
+    return sorted(re.sub(rb"(?m)^X-getmail-retrieved-from-mailbox: [^\r]*\r\n", b"", re.sub(rb"^Return-Path: <unknown>\r\n", b"", m), count=1) for m in got(home))
+
+
 def getmail(home, kind, user, options, mailboxes=""):
-    for part in ("cur", "new", "tmp"):
-        os.makedirs(home.path("Maildir/" + part), exist_ok=True)
+    os.makedirs(home.path("got"), exist_ok=True)
+    home.write("save", SAVE.replace("exec ", "") + "sleep 0.05\n", 0o700)     # getmail 6.18 misses the end of a child that ends at once and waits a minute for it
     name, service = RETRIEVER[kind]
     home.write(".getmail/getmailrc", """
 [retriever]
@@ -135,36 +141,36 @@ password = %s
 %s
 %s
 [destination]
-type = Maildir
-path = %s/
-user = root
+type = MDA_external
+path = %s
+allow_root_commands = true
 [options]
 delivered_to = false
 received = false
 verbose = 2
 %s
-""" % (name, home.server.port(service), user, PASSWORD, "ca_certs = %s" % home.certificate if kind.endswith("S") else "", mailboxes, home.path("Maildir"), options))
+""" % (name, home.server.port(service), user, PASSWORD, "ca_certs = %s" % home.certificate if kind.endswith("S") else "", mailboxes, home.path("save"), options))
     return home.run("getmail", "--getmaildir", home.path(".getmail"), seconds=20).ok()
 
 
 @pytest.mark.parametrize("kind", list(RETRIEVER))
 def test_getmail_takes_each_message_once_and_leaves_it(home, person, kind):
-    mails = fill(home.server, person)
+    mails = fill(home.server, person, 9)
     getmail(home, kind, person, "read_all = false\ndelete = false")
-    assert [m for m, _ in maildir(home.path("Maildir"))] == sorted(mails)
+    assert taken(home) == sorted(mails)
     text = getmail(home, kind, person, "read_all = false\ndelete = false").text
-    assert "0 messages" in text and [m for m, _ in maildir(home.path("Maildir"))] == sorted(mails), text
+    assert "0 messages" in text and taken(home) == sorted(mails), text
     assert [s.content for s in everything(home.server, person)["INBOX"]] == mails
 
 
 @pytest.mark.parametrize("kind", ["POP3S", "IMAPS"])
 def test_getmail_deletes_what_it_took(home, person, kind):
-    mails = fill(home.server, person)
+    mails = fill(home.server, person, 9)
     getmail(home, kind, person, "delete = true")
-    assert [m for m, _ in maildir(home.path("Maildir"))] == sorted(mails)
+    assert taken(home) == sorted(mails)
     assert everything(home.server, person)["INBOX"] == []
     getmail(home, kind, person, "delete = true")
-    assert len(maildir(home.path("Maildir"))) == len(mails)
+    assert len(taken(home)) == len(mails)
 
 
 def test_getmail_reads_several_mailboxes(home, person):
@@ -174,4 +180,4 @@ def test_getmail_reads_several_mailboxes(home, person):
         c.append("Archive", plain("in Archive"))
     for _ in range(2):
         getmail(home, "IMAPS", person, "read_all = false", 'mailboxes = ("INBOX", "Archive", "R\u00e9sum\u00e9")')
-    assert len(maildir(home.path("Maildir"))) == 2
+    assert len(taken(home)) == 2
