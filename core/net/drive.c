@@ -22,9 +22,11 @@ static void active(struct connection *c)
 
 static enum step wait_until(struct connection *c, enum phase phase, int64_t ms)
 {
+    if (ms < 1)
+        ms = 1;
     c->inner->phase = phase;
-    c->delay_ms = ms > 0 ? ms : 1;
-    c->inner->delay_until_ms = clock_ms() + c->delay_ms;
+    c->inner->delay_until_ms = clock_ms() + ms;
+    atomic_store(&c->inner->timer_ms, ms); /* by the time the loop reads it, others may drive the connection */
     loop_post(c, POST_DELAY);
     return STEP_WAIT;
 }
@@ -360,13 +362,6 @@ void drive_wake(struct connection *c)
 {
     if (take(c))
         drive(c, ON_LOOP);
-}
-
-void drive_shut(struct connection *c)
-{
-    int none = -1;
-    (void)atomic_compare_exchange_strong(&c->inner->killed, &none, CLOSE_SHUTDOWN);
-    drive_wake(c);
 }
 
 static void arm(struct connection *c, int64_t ms)

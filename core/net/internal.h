@@ -51,6 +51,7 @@ struct connection_inner {
     _Atomic int killed;     /* close reason, or -1 */
     _Atomic int noticed;
     _Atomic int64_t active_ms;
+    _Atomic int64_t timer_ms; /* what POST_DELAY asks the timer for */
     _Atomic int logged_in;
     enum phase phase; /* owner */
     SSL *ssl;         /* owner */
@@ -142,7 +143,6 @@ enum place { ON_LOOP, ON_WORKER };
 void drive(struct connection *c, enum place place); /* caller owns it (state BUSY) */
 void drive_wake(struct connection *c);              /* loop: something happened on it */
 void drive_expired(struct connection *c);           /* loop: its timer */
-void drive_shut(struct connection *c);              /* loop: the server stops */
 
 /* stream.c: owner */
 enum flow { FLOW_DONE, FLOW_BLOCKED, FLOW_ENDED };

@@ -79,7 +79,7 @@ static int enter(struct net *n, struct connection *c)
     struct connection_inner *in = c->inner;
     static const char letters[] = "0123456789abcdefghijkmnpqrstuvwxyz";
     (void)pthread_mutex_lock(&n->lock);
-    int fits = atomic_load(&n->count) < n->options.max_connections && (in->phase == PHASE_PROXY || enter_address(n, c));
+    int fits = !atomic_load(&n->stopping) && atomic_load(&n->count) < n->options.max_connections && (in->phase == PHASE_PROXY || enter_address(n, c));
     if (fits) {
         uint64_t id = n->next_id++;
         for (int i = 0; i < 9; i++, id /= 34)
@@ -158,7 +158,8 @@ static void birth(struct net *n, const struct listener *listener, int fd, const 
     in->opened_at = clock_now();
     atomic_init(&in->active_ms, in->opened_ms);
     in->phase = proxy_trusts(atomic_load(&n->proxy_trusted), c->peer) ? PHASE_PROXY : listener->service->tls == TLS_IMPLICIT ? PHASE_HANDSHAKE : PHASE_OPEN;
-    if (!enter(n, c)) {
+    in->loop = &n->loops[atomic_fetch_add(&n->next_loop, 1U) % (unsigned)n->options.loops];
+    if (!enter(n, c)) { /* from here on others see it: net_stop, net_kill */
         say_refused(c, fd);
         (void)close(fd);
         free(in);
@@ -170,10 +171,9 @@ static void birth(struct net *n, const struct listener *listener, int fd, const 
     if (in->phase == PHASE_OPEN)
         c->early_input = recv(fd, &(char){0}, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
     count_connection(listener->service);
-    in->loop = &n->loops[atomic_fetch_add(&n->next_loop, 1U) % (unsigned)n->options.loops];
     (void)event_assign(&in->io, in->loop->base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_io, c);
     (void)evtimer_assign(&in->timer, in->loop->base, on_timer, c);
-    c->delay_ms = first_look_ms(c);
+    atomic_store(&in->timer_ms, first_look_ms(c));
     loop_post(c, POST_START | POST_DELAY);
 }
 

@@ -27,15 +27,18 @@ static void handle_post(struct connection *c)
         return;
     }
     if (bits & POST_DELAY) {
-        struct timeval tv = {.tv_sec = c->delay_ms / 1000, .tv_usec = (c->delay_ms % 1000) * 1000};
+        int64_t ms = atomic_load(&c->inner->timer_ms);
+        struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
         (void)event_add(&c->inner->timer, &tv);
+    }
+    if (bits & POST_SHUT) { /* also together with its start: it may be born while the server stops */
+        int none = -1;
+        (void)atomic_compare_exchange_strong(&c->inner->killed, &none, CLOSE_SHUTDOWN);
     }
     if (bits & POST_START) {
         (void)event_add(&c->inner->io, NULL);
         drive(c, ON_LOOP);
-    } else if (bits & POST_SHUT) {
-        drive_shut(c);
-    } else if (bits & POST_NOTICE) {
+    } else if (bits & (POST_SHUT | POST_NOTICE)) {
         drive_wake(c);
     }
 }
