@@ -35,6 +35,7 @@ LIBS   := -lsqlite3 -levent_core -levent_pthreads -lssl -lcrypto -lcrypt -lz -li
 SRC    := $(filter-out core/kantord/% core/kantorctl/%,$(shell find $(ROOMS) -name '*.c' 2>/dev/null | sort))
 OBJ    := $(SRC:%.c=$(BUILD)/obj/%.o)
 D_OBJ  := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard core/kantord/*.c)))
+ASKED_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard core/kantord/operations*.c)) $(addprefix core/kantord/,frames.c report.c serve.c control_path.c))
 CTL_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard core/kantorctl/*.c)))
 
 all: $(BUILD)/kantord $(BUILD)/kantorctl
@@ -51,7 +52,7 @@ $(BUILD)/kantord: $(D_OBJ) $(BUILD)/libkantor.a
 	$(CC) $(LINK) -o $@ $^ $(LIBS)
 
 # the operations stand beside the server; kantorctl runs them itself on a stopped server's files
-$(BUILD)/kantorctl: $(CTL_OBJ) $(filter %/operations.o %/operations_people.o %/operations_mail.o %/control.o,$(D_OBJ)) $(BUILD)/libkantor.a
+$(BUILD)/kantorctl: $(CTL_OBJ) $(ASKED_OBJ) $(BUILD)/libkantor.a
 	$(CC) $(LINK) -o $@ $^ $(LIBS)
 
 # --- unit tests: tests/unit/<path>_test.c, cmocka, one program each

@@ -16,26 +16,38 @@ static struct error more(struct arena *a, void **all, size_t n, size_t size)
 
 /* --- domains */
 
-struct error domain_find(struct sql *db, struct slice name, struct arena *a, struct domain *out)
+static struct error domain_from(struct sql_stmt *st, struct arena *a, struct domain *out)
 {
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT id, state FROM domain WHERE name = $1");
-    sql_bind_text(st, 1, name);
     if (!sql_row(st)) {
         TRY(sql_result(st));
         return error_make(ERROR_NOT_FOUND, "no such domain");
     }
-    *out = (struct domain){sql_int(st, 0), (enum domain_state)sql_int(st, 1), arena_copy(a, name)};
-    return OK;
+    *out = (struct domain){sql_int(st, 0), (enum domain_state)sql_int(st, 1), arena_copy(a, sql_text(st, 2)), sql_is_null(st, 3) ? SLICE("") : arena_copy(a, sql_text(st, 3))};
+    return out->name.p && out->alias_of.p ? OK : NO_MEMORY;
+}
+
+struct error domain_row(struct sql *db, struct slice name, struct arena *a, struct domain *out)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT id, state, name, data FROM domain WHERE name = $1");
+    sql_bind_text(st, 1, name);
+    return domain_from(st, a, out);
+}
+
+struct error domain_find(struct sql *db, struct slice name, struct arena *a, struct domain *out)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT t.id, t.state, t.name, t.data FROM domain d JOIN domain t ON t.name = coalesce(d.data, d.name) WHERE d.name = $1");
+    sql_bind_text(st, 1, name);
+    return domain_from(st, a, out);
 }
 
 struct error domain_list(struct sql *db, struct arena *a, struct domain **all, size_t *n)
 {
     *all = NULL;
     *n = 0;
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT id, state, name FROM domain ORDER BY name");
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT id, state, name, data FROM domain ORDER BY name");
     while (sql_row(st)) {
         TRY(more(a, (void **)all, *n, sizeof **all));
-        (*all)[(*n)++] = (struct domain){sql_int(st, 0), (enum domain_state)sql_int(st, 1), arena_copy(a, sql_text(st, 2))};
+        (*all)[(*n)++] = (struct domain){sql_int(st, 0), (enum domain_state)sql_int(st, 1), arena_copy(a, sql_text(st, 2)), sql_is_null(st, 3) ? SLICE("") : arena_copy(a, sql_text(st, 3))};
     }
     return sql_result(st);
 }
@@ -49,13 +61,35 @@ struct error domain_add(struct sql *db, struct slice name, int64_t *id)
     return OK;
 }
 
+struct error domain_alias_add(struct sql *db, struct slice name, struct slice target)
+{
+    struct arena a;
+    struct domain domain;
+    arena_init(&a, 4096);
+    struct error e = domain_row(db, target, &a, &domain);
+    int is_alias = e.code == ERROR_NONE && domain.alias_of.n;
+    arena_free(&a);
+    TRY(e);
+    if (is_alias)
+        return error_make(ERROR_INVALID, "the second domain is an alias itself; name the domain behind it");
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "INSERT INTO domain (name, state, data) VALUES ($1, 0, $2)");
+    sql_bind_text(st, 1, name);
+    sql_bind_text(st, 2, target);
+    return sql_run(st);
+}
+
 struct error domain_remove(struct sql *db, int64_t id)
 {
     SCOPED(sql_done) struct sql_stmt *used = sql_use(db, "SELECT 1 FROM account WHERE domain = $1 AND state <> 2 LIMIT 1");
     sql_bind_int(used, 1, id);
     if (sql_row(used))
-        return error_make(ERROR_CONFLICT, "accounts stand in the domain; delete them first");
+        return error_make(ERROR_CONFLICT, "accounts stand in the domain; remove them first with `kantorctl account remove ADDRESS --now`");
     TRY(sql_result(used));
+    SCOPED(sql_done) struct sql_stmt *aliases = sql_use(db, "SELECT 1 FROM domain WHERE data = (SELECT name FROM domain WHERE id = $1)");
+    sql_bind_int(aliases, 1, id);
+    if (sql_row(aliases))
+        return error_make(ERROR_CONFLICT, "other domains are aliases of it; remove them first");
+    TRY(sql_result(aliases));
     SCOPED(sql_done) struct sql_stmt *names = sql_use(db, "DELETE FROM address WHERE domain = $1"); /* aliases of accounts in other domains, forwards */
     sql_bind_int(names, 1, id);
     TRY(sql_run(names));
@@ -67,12 +101,12 @@ struct error domain_remove(struct sql *db, int64_t id)
 
 /* --- accounts */
 
-#define COLUMNS "a.id, a.domain, a.kind, a.state, a.name, a.used, a.items, a.quota, a.quota_items, a.data"
+#define COLUMNS "a.id, a.domain, a.kind, a.state, a.name, a.used, a.items, a.quota, a.quota_items, a.data, a.until"
 
 static void from_row(struct sql_stmt *st, struct arena *a, struct account *out)
 {
     *out = (struct account){.id = sql_int(st, 0), .domain = sql_int(st, 1), .kind = (enum account_kind)sql_int(st, 2), .state = (enum account_state)sql_int(st, 3), .name = arena_copy(a, sql_text(st, 4)),
-                            .title = sql_is_null(st, 9) ? SLICE("") : arena_copy(a, sql_text(st, 9)), .used = sql_int(st, 5), .items = sql_int(st, 6), .quota = sql_int(st, 7), .quota_items = sql_int(st, 8)};
+                            .title = sql_is_null(st, 9) ? SLICE("") : arena_copy(a, sql_text(st, 9)), .used = sql_int(st, 5), .items = sql_int(st, 6), .quota = sql_int(st, 7), .quota_items = sql_int(st, 8), .until = sql_int(st, 10)};
 }
 
 static struct error one(struct sql_stmt *st, struct arena *a, struct account *out)
@@ -96,7 +130,8 @@ struct error account_find(struct sql *db, struct slice address, struct arena *a,
 {
     struct address x;
     TRY(address_parse(address, a, &x));
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT " COLUMNS " FROM domain d JOIN address x ON x.domain = d.id JOIN account a ON a.id = x.account WHERE d.name = $1 AND x.local = $2 AND x.local <> '*' AND x.kind < 2");
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT " COLUMNS " FROM domain d JOIN domain t ON t.name = coalesce(d.data, d.name) JOIN address x ON x.domain = t.id JOIN account a ON a.id = x.account "
+                                                       "WHERE d.name = $1 AND x.local = $2 AND x.local <> '*' AND x.kind < 2");
     sql_bind_text(st, 1, x.domain);
     sql_bind_text(st, 2, x.local);
     return one(st, a, out);
@@ -217,7 +252,7 @@ struct error address_add(struct sql *db, const struct address *address, int64_t 
     sql_bind_int(taken, 1, domain.id);
     sql_bind_text(taken, 2, address->local);
     if (kind != ADDRESS_FORWARD && sql_row(taken))
-        return error_make(ERROR_EXISTS, "the address is in use");
+        return error_make(ERROR_EXISTS, "the address is in use (also by an account that was removed, until its date: `kantorctl account list --removed`)");
     TRY(sql_result(taken));
     SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "INSERT INTO address (domain, local, account, kind, target) VALUES ($1, $2, $3, $4, $5)");
     sql_bind_int(st, 1, domain.id);
@@ -230,12 +265,42 @@ struct error address_add(struct sql *db, const struct address *address, int64_t 
 
 struct error address_remove(struct sql *db, const struct address *address, int64_t account)
 {
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "DELETE FROM address WHERE domain IN (SELECT id FROM domain WHERE name = $1) AND local = $2 AND account = $3 AND kind <> 0");
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "DELETE FROM address WHERE domain IN (SELECT t.id FROM domain d JOIN domain t ON t.name = coalesce(d.data, d.name) WHERE d.name = $1) AND local = $2 "
+                                                       "AND ($3 = -1 OR account = $3) AND kind <> 0");
     sql_bind_text(st, 1, address->domain);
     sql_bind_text(st, 2, address->local);
     sql_bind_int(st, 3, account);
     TRY(sql_run(st));
-    return sql_changed(db) ? OK : error_make(ERROR_NOT_FOUND, "no such alias (a primary address goes with its account)");
+    return sql_changed(db) ? OK : error_make(ERROR_NOT_FOUND, "no such alias; `kantorctl alias list` shows all (an account's own address goes with the account)");
+}
+
+struct error address_list_aliases(struct sql *db, struct arena *a, struct address_row **all, size_t *n)
+{
+    *all = NULL;
+    *n = 0;
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT x.local, d.name, x.kind, coalesce(a.name, x.target) FROM address x JOIN domain d ON d.id = x.domain LEFT JOIN account a ON a.id = x.account "
+                                                       "WHERE x.kind <> 0 ORDER BY d.name, x.local");
+    while (sql_row(st)) {
+        struct address x = {sql_text(st, 0), sql_text(st, 1)};
+        TRY(more(a, (void **)all, *n, sizeof **all));
+        char *text = address_text(&x, a);
+        if (!text)
+            return NO_MEMORY;
+        (*all)[(*n)++] = (struct address_row){slice_of(text), (enum address_kind)sql_int(st, 2), arena_copy(a, sql_text(st, 3))};
+    }
+    return sql_result(st);
+}
+
+struct error domain_facts(struct sql *db, int64_t domain, struct arena *a, struct slice *catch_all, int64_t *accounts)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT coalesce(a.name, x.target) FROM address x LEFT JOIN account a ON a.id = x.account WHERE x.domain = $1 AND x.local = '*'");
+    sql_bind_int(st, 1, domain);
+    *catch_all = sql_row(st) ? arena_copy(a, sql_text(st, 0)) : slice_make(NULL, 0);
+    TRY(sql_result(st));
+    SCOPED(sql_done) struct sql_stmt *count = sql_use(db, "SELECT count(*) FROM account WHERE domain = $1 AND state < 2");
+    sql_bind_int(count, 1, domain);
+    *accounts = sql_row(count) ? sql_int(count, 0) : 0;
+    return sql_result(count);
 }
 
 struct error address_list(struct sql *db, int64_t account, struct arena *a, struct address_row **all, size_t *n)
@@ -257,9 +322,21 @@ struct error address_list(struct sql *db, int64_t account, struct arena *a, stru
 
 /* --- members */
 
+/* Is `group` a member of `member`, at whatever depth? Then the membership would close a circle. */
+static struct error leads_to(struct sql *db, int64_t member, int64_t group, int *yes)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "WITH RECURSIVE inside (id) AS (SELECT member FROM member WHERE account = $1 UNION SELECT m.member FROM member m JOIN inside i ON m.account = i.id) "
+                                                       "SELECT 1 FROM inside WHERE id = $2 LIMIT 1");
+    sql_bind_int(st, 1, member);
+    sql_bind_int(st, 2, group);
+    *yes = sql_row(st);
+    return sql_result(st);
+}
+
 struct error member_add(struct sql *db, int64_t group, int64_t member, struct slice foreign)
 {
-    SCOPED(sql_done) struct sql_stmt *there = sql_use(db, "SELECT count(*) FROM account WHERE state <> 2 AND ((id = $1 AND kind = 2) OR (id = $2 AND id <> $1))");
+    int circle = 0;
+    SCOPED(sql_done) struct sql_stmt *there = sql_use(db, "SELECT count(*) FROM account WHERE state < 2 AND ((id = $1 AND kind = 2) OR (id = $2 AND id <> $1))");
     sql_bind_int(there, 1, group);
     sql_bind_int(there, 2, member);
     int64_t found = sql_row(there) ? sql_int(there, 0) : 0;
@@ -268,6 +345,10 @@ struct error member_add(struct sql *db, int64_t group, int64_t member, struct sl
         return error_make(ERROR_NOT_FOUND, "no such group or member");
     if (!member && foreign.n == 0)
         return error_make(ERROR_INVALID, "a member is an account or an address");
+    if (member)
+        TRY(leads_to(db, member, group, &circle));
+    if (circle)
+        return error_make(ERROR_CONFLICT, "the group would contain itself: it is a member of that group already, directly or through others");
     SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "INSERT INTO member (account, member, address, role) VALUES ($1, $2, $3, 0) ON CONFLICT (account, member, address) DO NOTHING");
     sql_bind_int(st, 1, group);
     sql_bind_int(st, 2, member);

@@ -11,7 +11,10 @@
 #include "core/store/store.h"
 
 enum account_kind { ACCOUNT_PERSON = 1, ACCOUNT_GROUP, ACCOUNT_SHARED, ACCOUNT_ROOM, ACCOUNT_EQUIPMENT };
-enum account_state { ACCOUNT_ACTIVE, ACCOUNT_SUSPENDED, ACCOUNT_DELETED };
+/* REMOVED: no login, no mail, everything kept until a date (account_restore brings it back), its addresses stay reserved. DELETED: for good; the row and its id stay, so
+ * the id never comes again. Stored, never renumbered. */
+enum account_state { ACCOUNT_ACTIVE, ACCOUNT_SUSPENDED, ACCOUNT_DELETED, ACCOUNT_REMOVED };
+static inline int account_is_gone(enum account_state state) { return state == ACCOUNT_DELETED || state == ACCOUNT_REMOVED; }
 enum domain_state { DOMAIN_ACTIVE, DOMAIN_SUSPENDED };
 
 struct account {
@@ -22,12 +25,14 @@ struct account {
     struct slice title;   /* what people read: Budi Santoso */
     int64_t used, items;  /* bytes and number of all its items */
     int64_t quota, quota_items; /* 0: none */
+    int64_t until;              /* REMOVED: when it is deleted */
 };
 
 struct domain {
     int64_t id;
     enum domain_state state;
     struct slice name;
+    struct slice alias_of; /* domain_list and domain_row: every address of that domain exists in this one, too; or empty */
 };
 
 /* --- addresses in canonical form */
@@ -41,10 +46,14 @@ struct error address_parse(struct slice text, struct arena *a, struct address *o
 char *address_text(const struct address *address, struct arena *a);
 
 /* --- domains */
-struct error domain_find(struct sql *db, struct slice name, struct arena *a, struct domain *out); /* name canonical */
+/* What an address of this domain means: follows an alias to the domain behind it. `name` canonical. */
+struct error domain_find(struct sql *db, struct slice name, struct arena *a, struct domain *out);
+struct error domain_row(struct sql *db, struct slice name, struct arena *a, struct domain *out); /* the row of this very name */
 struct error domain_list(struct sql *db, struct arena *a, struct domain **all, size_t *n);
 struct error domain_add(struct sql *db, struct slice name, int64_t *id);
-struct error domain_remove(struct sql *db, int64_t id); /* ERROR_CONFLICT while accounts stand in it */
+struct error domain_remove(struct sql *db, int64_t id); /* ERROR_CONFLICT while accounts or aliases stand in it */
+/* Every address of `target` (a domain, not an alias) exists at `name`, too. ERROR_EXISTS, ERROR_NOT_FOUND, ERROR_INVALID. */
+struct error domain_alias_add(struct sql *db, struct slice name, struct slice target);
 
 /* --- accounts */
 struct error account_get(struct sql *db, int64_t id, struct arena *a, struct account *out);
@@ -54,16 +63,27 @@ struct error account_list(struct sql *db, int64_t domain, struct arena *a, struc
 /* Makes the account, its primary address and, for persons and shared mailboxes, the default mailboxes INBOX, Drafts, Sent, Trash, Junk,
  * Archive (with roles, subscribed: clients.md I4, I29). */
 struct error account_add(struct sql *db, struct actor who, enum account_kind kind, const struct address *primary, struct slice title, int64_t *id);
-/* prefix1@domain to prefixN@domain, persons with one password hash (empty: none; no SCRAM keys), in batches of 50 a change; names that stand are passed
- * over. Not inside a change. *added also after a failure: those that are durable. Thread: worker. */
+/* prefix1@domain to prefixN@domain, persons with one password hash (empty: none; no SCRAM keys: 100,000 rounds for each would take minutes), in batches of 50
+ * a change; names that stand are passed over. Not inside a change. *added also after a failure: those that are durable. Thread: worker. */
 struct error account_add_many(struct store *store, struct slice prefix, int64_t count, struct slice domain, struct slice hash, int64_t *added);
-/* ACCOUNT_DELETED is for good: its addresses (free for others at once), credentials, memberships and grants go. The three: ERROR_NOT_FOUND. */
+/* ACCOUNT_DELETED is for good: its addresses (free for others at once), credentials, memberships and grants go; mail goes with account_purge. ERROR_NOT_FOUND. */
 struct error account_set_state(struct sql *db, int64_t id, enum account_state state);
+/* Until `until` it can be brought back; nobody logs in and no mail is taken. account_restore: ERROR_CONFLICT when it was not removed. */
+struct error account_remove(struct sql *db, int64_t id, int64_t until);
+struct error account_restore(struct sql *db, int64_t id);
+/* Another primary address; the old one stays as an alias, or goes. Logins go on: the salt of SCRAM keeps the first name (account_salt_name). ERROR_EXISTS. */
+enum account_old_name { ACCOUNT_KEEP_OLD_NAME, ACCOUNT_DROP_OLD_NAME };
+struct error account_rename(struct sql *db, int64_t id, const struct address *primary, enum account_old_name old);
+struct error account_salt_name(struct sql *db, const struct account *account, struct arena *a, struct slice *name);
+/* Deletes what was removed longer ago than its date (all: now, for one account), and moves the mail of deleted accounts to the tombstones, whose retention then
+ * counts. Steps of one mailbox a change. *n accounts. Thread: worker, by a timer. */
+struct error account_purge(struct store *store, int64_t only, int64_t *n);
 struct error account_set_quota(struct sql *db, int64_t id, int64_t bytes, int64_t items);
 struct error account_set_title(struct sql *db, int64_t id, struct slice title);
 
 enum address_kind { ADDRESS_PRIMARY, ADDRESS_ALIAS, ADDRESS_FORWARD }; /* FORWARD: target is a foreign address */
 struct error address_add(struct sql *db, const struct address *address, int64_t account, enum address_kind kind, struct slice target);
+/* What leads to this account (0: a forward; -1: whatever it leads to), not a primary address. ERROR_NOT_FOUND. */
 struct error address_remove(struct sql *db, const struct address *address, int64_t account);
 struct address_row {
     struct slice address; /* whole; "*@domain" is the catch-all */
@@ -71,8 +91,12 @@ struct address_row {
     struct slice target;
 };
 struct error address_list(struct sql *db, int64_t account, struct arena *a, struct address_row **all, size_t *n);
+/* All aliases and forwards; `target` is where each leads. */
+struct error address_list_aliases(struct sql *db, struct arena *a, struct address_row **all, size_t *n);
+/* Where the catch-all of a domain leads, p NULL: nowhere; how many accounts stand in it. */
+struct error domain_facts(struct sql *db, int64_t domain, struct arena *a, struct slice *catch_all, int64_t *accounts);
 
-/* ERROR_NOT_FOUND: no such group or member; a group is not its own member. Adding twice is no error. */
+/* ERROR_NOT_FOUND: no such group or member; ERROR_CONFLICT: the group would contain itself, directly or through others. Adding twice is no error. */
 struct error member_add(struct sql *db, int64_t group, int64_t member, struct slice foreign); /* member 0: the foreign address */
 struct error member_remove(struct sql *db, int64_t group, int64_t member, struct slice foreign);
 struct member_row {

@@ -475,12 +475,27 @@ struct error login_password(struct login_service *s, struct slice name, struct s
 
 /* --- SCRAM */
 
+/* The name whose salt a name has: an account that was renamed keeps the salt of its first name, as its verifiers do. */
+static struct slice salt_name(struct login_service *s, struct slice name, struct arena *a)
+{
+    struct account account;
+    struct slice salt = name;
+    SCOPED(store_reader_return) struct sql *db = store_reader(s->store);
+    if (name.n <= NAME_BYTES_MAX && account_find(db, name, a, &account).code == ERROR_NONE && account_salt_name(db, &account, a, &salt).code != ERROR_NONE)
+        salt = name;
+    return salt;
+}
+
 void login_salt(struct login_service *s, struct slice name, unsigned char salt[16])
 {
     unsigned char hash[32];
     unsigned n = 32;
+    struct arena a;
+    arena_init(&a, 16 * 1024);
+    name = salt_name(s, name, &a);
     (void)HMAC(EVP_sha256(), s->secret, 32, (const unsigned char *)name.p, name.n, hash, &n);
     memcpy(salt, hash, 16);
+    arena_free(&a);
 }
 
 struct error scram_verifier(struct login_service *s, struct slice name, struct slice password, unsigned char keys[SCRAM_KEYS])

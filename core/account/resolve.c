@@ -179,6 +179,10 @@ static struct error look_up_one(struct resolving *r, int64_t domain, struct slic
         TRY(kind_of(r->db, accounts[i], &kind, &state));
         if (state == ACCOUNT_SUSPENDED)
             return error_make(ERROR_DENIED, "the account is suspended");
+        if (state == ACCOUNT_REMOVED) { /* its address is reserved, but nobody is there */
+            --*found;
+            continue;
+        }
         TRY(unfold(r, accounts[i]));
     }
     return OK;
@@ -256,7 +260,8 @@ static struct error owns(struct sql *db, int64_t account, struct slice domain, s
 {
     int64_t owner = 0;
     {
-        SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT x.account FROM domain d JOIN address x ON x.domain = d.id WHERE d.name = $1 AND x.local = $2 AND x.local <> '*' AND x.kind < 2");
+        SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT x.account FROM domain d JOIN domain t ON t.name = coalesce(d.data, d.name) JOIN address x ON x.domain = t.id JOIN account a ON a.id = x.account "
+                                                           "WHERE d.name = $1 AND x.local = $2 AND x.local <> '*' AND x.kind < 2 AND a.state < 2");
         sql_bind_text(st, 1, domain);
         sql_bind_text(st, 2, local);
         owner = sql_row(st) ? sql_int(st, 0) : 0;

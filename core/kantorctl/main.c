@@ -1,145 +1,182 @@
-/* core/kantorctl/main.c -- asks the running server over its socket, or works on a stopped server's files */
-#include <errno.h>
-#include <jansson.h>
+/* core/kantorctl/main.c -- the administrator's command: reads the command line, asks for what is missing, asks the server
+ *
+ * What can be asked for is the table of operations in core/kantord/operations.c; a row's flags say what this side has to do: ask for a password, read files
+ * and send messages, receive messages and write files, or do it by itself.
+ */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/kantord/control.h"
 #include "core/kantord/operations.h"
-#include "core/log.h"
+#include "core/kantorctl/receiver.h"
+#include "core/kantorctl/secret.h"
+#include "core/kantorctl/sender.h"
+#include "core/kantorctl/top.h"
 #include "core/options.h"
 #include "core/store/store.h"
 
-enum { REPLY_MAX = 256 * 1024 * 1024 };
-
-static const char usage[] = "Usage: kantorctl [--demo DIR | --config FILE] OPERATION ...\n\n"
+static const char usage[] = "Usage: kantorctl [--demo DIR | --config FILE] OPERATION … [--json]\n"
+                            "       kantorctl help OPERATION\n\n"
                             "  --demo DIR       the demonstration server in DIR\n"
-                            "  --config FILE    a server's configuration (default /etc/kantor/kantor.conf)\n\n"
-                            "Operations (on the running server, or on its files when it is stopped):\n";
+                            "  --config FILE    a server's configuration (default /etc/kantor/kantor.conf)\n"
+                            "  --json           answer with JSON instead of a table\n"
+                            "  --help, --version\n\n"
+                            "It asks the running server, or works on its files when it is stopped. Exit status: 0 done, 1 failed, 2 not understood.\n";
 
-static int print_help(void)
+static int fail(struct error e)
+{
+    const char *text = e.text ? e.text : error_word(e.code);
+    size_t n = strlen(text);
+    (void)fprintf(stderr, "kantorctl: %s%s", text, n && text[n - 1] == '\n' ? "" : "\n");
+    return e.code == ERROR_INVALID ? OPERATION_EXIT_USAGE : OPERATION_EXIT_FAILED;
+}
+
+static int print(void (*write)(struct buffer *out), const char *before)
 {
     struct buffer b = {0};
-    operations_write_help(&b);
-    (void)fputs(usage, stdout);
+    write(&b);
+    (void)fputs(before, stdout);
     (void)fwrite(b.bytes, 1, buffer_length(&b), stdout);
-    (void)printf("  restore BACKUP FOLDER\n      make a data folder from a backup (no server may run on it)\n");
     buffer_free(&b);
     return 0;
 }
 
-static int fail(const char *text)
+static int print_help_of(int n, char **words)
 {
-    (void)fprintf(stderr, "kantorctl: %s\n", text);
-    return 1;
-}
-
-static int show_reply(const char *bytes, size_t n)
-{
-    json_t *reply = json_loadb(bytes, n, 0, NULL);
-    const char *text = json_string_value(json_object_get(reply, "text")), *error = json_string_value(json_object_get(reply, "error"));
-    int status = (int)json_integer_value(json_object_get(reply, "status"));
-    if (!reply)
-        return fail("the server closed before it answered; its log says why");
-    (void)fputs(text ? text : "", stdout);
-    if (error)
-        (void)fail(error);
-    json_decref(reply);
-    return status;
-}
-
-/* -1: no server listens. */
-static int ask_server(const char *path, char **args, int n)
-{
-    struct sockaddr_un address;
-    int folder, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || control_address(path, &address, &folder).code != ERROR_NONE || connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
-        int denied = errno == EACCES;
-        if (fd >= 0)
-            (void)close(fd);
-        return denied ? fail("you may not talk to the server; run this as root or as the server's user") : -1;
-    }
-    json_t *request = json_array();
-    for (int i = 0; i < n; i++)
-        (void)json_array_append_new(request, json_string(args[i]));
-    (void)json_dumpfd(request, fd, JSON_COMPACT);
-    (void)!write(fd, "\n", 1);
-    json_decref(request);
     struct buffer b = {0};
-    for (;;) {
-        char *to = buffer_room(&b, 65536);
-        ssize_t k = to && buffer_length(&b) < REPLY_MAX ? read(fd, to, 65536) : 0;
-        if (k <= 0)
-            break;
-        buffer_added(&b, (size_t)k);
+    if (n == 0)
+        return print(operations_write_help, usage);
+    if (!operations_write_help_of(slice_of(words[0]), slice_of(n > 1 ? words[1] : ""), &b)) {
+        struct arena a;
+        struct operation_call k = {.arena = &a};
+        const struct operation *row;
+        struct slice args[2] = {slice_of(words[0]), slice_of(n > 1 ? words[1] : "")};
+        arena_init(&a, 1024 * 1024);
+        int status = fail(operation_parse(&k, args, n > 1 ? 2 : 1, &row));
+        arena_free(&a);
+        return status;
     }
-    (void)close(fd);
-    int status = show_reply(b.bytes ? b.bytes : "", buffer_length(&b));
+    (void)fwrite(b.bytes, 1, buffer_length(&b), stdout);
     buffer_free(&b);
+    return 0;
+}
+
+static int restore(const struct operation_call *k)
+{
+    struct error e = store_restore(arena_string(k->arena, k->words[1]), arena_string(k->arena, k->words[2]));
+    if (e.code != ERROR_NONE)
+        return fail(e);
+    (void)printf("restored to %.*s; set data_dir to it (or move it there) and start the server\n", SLICE_ARG(k->words[2]));
+    return 0;
+}
+
+/* --- messages */
+
+static int import(struct call *call, const struct operation_call *k)
+{
+    struct slice kind = k->words[1];
+    struct source source = {.path = arena_string(k->arena, k->words[3]), .mailbox = operation_option(k, "mailbox"), .under = operation_option(k, "under")};
+    struct sender s;
+    struct error e = sender_open(&s, call);
+    if (e.code == ERROR_NONE && !call->answered)
+        e = slice_eq(kind, SLICE("mbox")) ? import_mbox(&s, &source) : slice_eq(kind, SLICE("maildir")) ? import_maildir(&s, &source) : import_eml(&s, &source);
+    int failed = e.code != ERROR_NONE && e.code != ERROR_CLOSED ? fail(e) : 0; /* closed: the server says why */
+    int status = s.labels ? sender_finish(&s) : 1;
+    sender_close(&s);
+    return failed ? failed : status ? status : s.skipped ? OPERATION_EXIT_FAILED : 0;
+}
+
+static int export(struct call *call, const struct operation_call *k)
+{
+    struct slice kind = k->words[1];
+    const char *path = arena_string(k->arena, k->words[3]);
+    if (slice_eq(k->words[0], SLICE("account")))
+        return receiver_run(call, RECEIVER_ACCOUNT, path);
+    return receiver_run(call, slice_eq(kind, SLICE("mbox")) ? RECEIVER_MBOX : slice_eq(kind, SLICE("maildir")) ? RECEIVER_MAILDIR : RECEIVER_EML, path);
+}
+
+/* --- a call */
+
+static struct error find_secret(const struct operation *row, const struct operation_call *k, struct slice *secret)
+{
+    *secret = slice_make(NULL, 0);
+    if (!(row->flags & OPERATION_PASSWORD) || operation_option(k, "password").p || operation_option(k, "no-password").p || (operation_option(k, "count").p && !operation_option(k, "password-stdin").p))
+        return OK;
+    if (operation_option(k, "password-stdin").p || (row->flags & OPERATION_PASSWORD_NEEDED && !isatty(0)))
+        return secret_read(k->arena, secret);
+    return isatty(0) && isatty(2) ? secret_ask(row->flags & OPERATION_PASSWORD_NEEDED ? "New password" : "Password (empty: none yet)", k->arena, secret) : OK;
+}
+
+static int ask(const struct config *c, const struct operation *row, struct operation_call *k, char **words, int n)
+{
+    struct call call;
+    struct slice secret;
+    struct error e = find_secret(row, k, &secret);
+    if (e.code != ERROR_NONE)
+        return fail(e);
+    e = call_open(c, k->arena, &call);
+    if (e.code == ERROR_NONE && row->flags & OPERATION_LOCAL) {
+        int status = top_run(&call, operation_option(k, "once").p != NULL, operation_option(k, "json").p != NULL);
+        call_close(&call);
+        return status;
+    }
+    if (e.code == ERROR_NONE)
+        e = call_request(&call, words, n, secret);
+    int status;
+    if (e.code != ERROR_NONE)
+        status = fail(e);
+    else if (row->flags & OPERATION_MESSAGES_IN)
+        status = slice_eq(k->words[0], SLICE("account")) ? import_account(&call, arena_string(k->arena, k->words[2])) : import(&call, k);
+    else if (row->flags & OPERATION_MESSAGES_OUT)
+        status = export(&call, k);
+    else
+        status = call_finish(&call);
+    call_close(&call);
     return status;
 }
 
-static int on_files(const struct config *c, char **args, int n, struct arena *a)
+static int run(const char *config, char **words, int n, struct arena *a)
 {
-    struct slice words[64];
-    struct buffer out = {0};
-    struct store_options options = {.path = c->data_dir, .readers = 2, .retention_s = c->retention / 1000};
-    struct server server = {.config = c, .hostname = c->hostname};
-    log_setup(2, LOG_WARN);
-    if (access(c->data_dir, F_OK) != 0)
-        return fail("no server listens, and there is no data folder either; is --demo or --config right?");
-    struct error e = store_open(&options, &server.store);
+    struct slice args[2 * OPERATION_WORDS_MAX];
+    struct operation_call k = {.arena = a};
+    const struct operation *row;
+    struct config c;
+    if (n > 2 * OPERATION_WORDS_MAX)
+        return fail(error_make(ERROR_INVALID, "too many words"));
+    for (int i = 0; i < n; i++)
+        args[i] = slice_of(words[i]);
+    struct error e = operation_parse(&k, args, (size_t)n, &row);
     if (e.code != ERROR_NONE)
-        return fail(e.text);
-    for (int i = 0; i < n && i < 64; i++)
-        words[i] = slice_of(args[i]);
-    e = operation_run(&server, words, (size_t)(n < 64 ? n : 64), a, &out);
-    (void)fwrite(out.bytes ? out.bytes : "", 1, buffer_length(&out), stdout);
-    buffer_free(&out);
-    store_close(server.store);
-    return e.code == ERROR_NONE ? 0 : fail(e.text ? e.text : error_word(e.code));
-}
-
-static int restore(char **args, int n)
-{
-    if (n < 3)
-        return fail("write `kantorctl restore BACKUP FOLDER`");
-    struct error e = store_restore(args[1], args[2]);
-    if (e.code != ERROR_NONE)
-        return fail(e.text);
-    (void)printf("restored to %s; set data_dir to it (or move it there) and start the server\n", args[2]);
-    return 0;
+        return fail(e);
+    if (row->flags & OPERATION_LOCAL && !(row->flags & OPERATION_RUNNING))
+        return restore(&k);
+    e = config_read(config, a, &c);
+    return e.code != ERROR_NONE ? fail(error_make(ERROR_IO, e.text)) : ask(&c, row, &k, words, n);
 }
 
 int main(int argc, char **argv)
 {
     const char *config = "/etc/kantor/kantor.conf";
-    struct config c;
     struct arena a;
-    char socket_path[4096];
     int at = 1;
     arena_init(&a, ARENA_REQUEST_MAX);
     while (at + 1 < argc && (strcmp(argv[at], "--demo") == 0 || strcmp(argv[at], "--config") == 0)) {
         config = strcmp(argv[at], "--demo") == 0 ? arena_printf(&a, "%s/kantor.conf", argv[at + 1]) : argv[at + 1];
         at += 2;
     }
-    if (at >= argc || strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "help") == 0)
-        return print_help();
-    if (strcmp(argv[at], "--version") == 0) {
-        (void)printf("kantorctl %s\n", KANTOR_VERSION);
-        return 0;
-    }
-    if (strcmp(argv[at], "restore") == 0)
-        return restore(argv + at, argc - at);
-    struct error e = config_read(config, &a, &c);
-    if (e.code != ERROR_NONE)
-        return fail(e.text);
-    control_path(&c, socket_path, sizeof socket_path);
-    int status = ask_server(socket_path, argv + at, argc - at);
-    if (status < 0)
-        status = on_files(&c, argv + at, argc - at, &a);
+    int status;
+    if (at >= argc || strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0)
+        status = print_help_of(0, NULL);
+    else if (strcmp(argv[at], "help") == 0)
+        status = print_help_of(argc - at - 1, argv + at + 1);
+    else if (strcmp(argv[at], "--print-man") == 0)
+        status = print(operations_write_man, "");
+    else if (strcmp(argv[at], "--version") == 0)
+        status = printf("kantorctl %s\n", KANTOR_VERSION) < 0;
+    else if (argc - at > 1 && strcmp(argv[argc - 1], "--help") == 0)
+        status = print_help_of(argc - at - 1 < 2 ? argc - at - 1 : 2, argv + at);
+    else
+        status = run(config, argv + at, argc - at, &a);
     arena_free(&a);
     return status;
 }

@@ -1,11 +1,9 @@
-/* core/kantord/control.c -- the Unix socket of kantorctl: one JSON array of words in, one JSON object out
+/* core/kantord/control.c -- the Unix socket of kantorctl: who may talk to it, and a thread for each who does
  *
- * {"status": 0, "text": "…"}; status 1 with "error" when it failed. Only root and the server's own user are served (SO_PEERCRED). One thread accepts; each request
- * runs there, one after the other: administrators are few, and a long one (import, backup) holds up other administrators, never mail.
+ * Only root and the server's own user are served (SO_PEERCRED). What is said is serve.c's and frames.h's.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -17,100 +15,82 @@
 
 #include "core/kantord/control.h"
 #include "core/kantord/internal.h"
-#include "core/kantord/operations.h"
+#include "core/kantord/serve.h"
 #include "core/log.h"
 
-enum { REQUEST_MAX = 1024 * 1024, REQUEST_MS = 10000 };
+enum { CALLERS_MAX = 32, STACK_BYTES = 1024 * 1024 };
+
+struct caller;
 
 struct control {
     struct kantord *k;
     int fd, stop_pipe[2];
     pthread_t thread;
     char path[4096];
+    pthread_mutex_t lock;  /* guards what follows */
+    pthread_cond_t fewer;
+    struct caller *callers;
+    int n_callers, stopping;
 };
 
-/* A path may be longer than the 107 bytes of sun_path: then through the folder's descriptor. */
-struct error control_address(const char *path, struct sockaddr_un *out, int *folder)
+struct caller {
+    struct control *ctl;
+    int fd;
+    struct caller *next;
+};
+
+static void caller_ends(struct caller *c)
 {
-    *folder = -1;
-    *out = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (strlen(path) < sizeof out->sun_path) {
-        memcpy(out->sun_path, path, strlen(path) + 1);
-        return OK;
-    }
-    const char *slash = strrchr(path, '/');
-    char parent[4096];
-    if (!slash || (size_t)(slash - path) >= sizeof parent || strlen(slash) > 64)
-        return error_make(ERROR_INVALID, "the path of the control socket is too long");
-    (void)snprintf(parent, sizeof parent, "%.*s", (int)(slash - path), path);
-    *folder = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (*folder < 0)
-        return error_make(ERROR_IO, "the folder of the control socket cannot be opened");
-    (void)snprintf(out->sun_path, sizeof out->sun_path, "/proc/self/fd/%d%s", *folder, slash);
-    return OK;
+    struct control *ctl = c->ctl;
+    (void)pthread_mutex_lock(&ctl->lock);
+    struct caller **at = &ctl->callers;
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
+    (void)close(c->fd);
+    free(c);
+    ctl->n_callers--;
+    (void)pthread_cond_broadcast(&ctl->fewer);
+    (void)pthread_mutex_unlock(&ctl->lock);
 }
 
-static void answer(int fd, struct error e, const struct buffer *out)
+static void *caller_main(void *arg)
 {
-    json_t *text = json_stringn(out->bytes ? out->bytes + out->start : "", buffer_length(out));
-    json_t *reply = json_pack("{s:i, s:o}", "status", e.code == ERROR_NONE ? 0 : 1, "text", text ? text : json_string("(the text is not UTF-8)"));
-    if (e.code != ERROR_NONE)
-        (void)json_object_set_new(reply, "error", json_string(e.text ? e.text : error_word(e.code)));
-    (void)json_dumpfd(reply, fd, JSON_COMPACT);
-    json_decref(reply);
-}
-
-static size_t words_of(const json_t *request, struct slice *words, size_t most)
-{
-    size_t n = json_is_array(request) ? json_array_size(request) : 0;
-    if (n > most)
-        n = most;
-    for (size_t i = 0; i < n; i++) {
-        const json_t *word = json_array_get(request, i);
-        words[i] = json_is_string(word) ? slice_make(json_string_value(word), json_string_length(word)) : SLICE("");
-    }
-    return n;
-}
-
-/* A line, or as much of it as comes in time. */
-static struct slice read_request(int fd, char *to)
-{
-    size_t n = 0;
-    while (n < REQUEST_MAX && !memchr(to, '\n', n)) {
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        ssize_t k = poll(&p, 1, REQUEST_MS) > 0 ? read(fd, to + n, REQUEST_MAX - n) : 0;
-        if (k <= 0)
-            break;
-        n += (size_t)k;
-    }
-    return slice_make(to, n);
-}
-
-static void serve(struct control *ctl, int fd)
-{
+    struct caller *c = arg;
     struct ucred who = {0};
     socklen_t length = sizeof who;
-    struct slice words[2 * OPERATION_WORDS_MAX];
-    struct buffer out = {0};
-    struct arena a;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &length) != 0 || (who.uid != 0 && who.uid != geteuid())) {
+    if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &who, &length) == 0 && (who.uid == 0 || who.uid == geteuid()))
+        operation_serve(&c->ctl->k->server, c->fd, who.uid);
+    else
         LOG_EVENT(LOG_WARN, "control-refused", LOG_NUMBER("uid", who.uid));
+    caller_ends(c);
+    return NULL;
+}
+
+/* A thread for each: an import of an hour must not keep the administrator from looking at sessions. When too many are there the next one waits in the backlog. */
+static void serve(struct control *ctl, int fd)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    struct caller *c = calloc(1, sizeof *c);
+    if (!c) {
+        (void)close(fd);
         return;
     }
-    char *bytes = malloc(REQUEST_MAX);
-    if (!bytes)
-        return;
-    arena_init(&a, ARENA_REQUEST_MAX);
-    struct slice request = read_request(fd, bytes);
-    json_t *json = json_loadb(request.p, request.n, JSON_DISABLE_EOF_CHECK, NULL);
-    size_t n = words_of(json, words, 2 * OPERATION_WORDS_MAX);
-    struct error e = json ? operation_run(&ctl->k->server, words, n, &a, &out) : error_make(ERROR_INVALID, "the request is not JSON");
-    LOG_EVENT(LOG_INFO, "control", LOG_NUMBER("uid", who.uid), LOG_TEXT("what", n ? words[0] : SLICE("")), LOG_TEXT("which", n > 1 ? words[1] : SLICE("")), LOG_WORD("result", error_word(e.code)));
-    answer(fd, e, &out);
-    json_decref(json);
-    buffer_free(&out);
-    arena_free(&a);
-    free(bytes);
+    *c = (struct caller){.ctl = ctl, .fd = fd};
+    (void)pthread_mutex_lock(&ctl->lock);
+    while (ctl->n_callers >= CALLERS_MAX && !ctl->stopping)
+        (void)pthread_cond_wait(&ctl->fewer, &ctl->lock);
+    c->next = ctl->callers;
+    ctl->callers = c;
+    ctl->n_callers++;
+    (void)pthread_mutex_unlock(&ctl->lock);
+    (void)pthread_attr_init(&attributes);
+    (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    if (pthread_create(&thread, &attributes, caller_main, c) != 0)
+        caller_ends(c);
+    (void)pthread_attr_destroy(&attributes);
 }
 
 static void *control_main(void *arg)
@@ -126,7 +106,6 @@ static void *control_main(void *arg)
         if (fd < 0)
             continue;
         serve(ctl, fd);
-        (void)close(fd);
     }
 }
 
@@ -150,6 +129,8 @@ struct error control_start(struct kantord *k)
         return error_make(ERROR_MEMORY, "no memory for the control socket");
     k->control = ctl;
     ctl->k = k;
+    (void)pthread_mutex_init(&ctl->lock, NULL);
+    (void)pthread_cond_init(&ctl->fewer, NULL);
     ctl->fd = ctl->stop_pipe[0] = ctl->stop_pipe[1] = -1;
     control_path(&k->config, ctl->path, sizeof ctl->path);
     TRY(listen_on(ctl));
@@ -158,12 +139,17 @@ struct error control_start(struct kantord *k)
     return OK;
 }
 
-void control_path(const struct config *c, char *out, size_t size)
+/* Their sockets are shut, so an import ends after the batch that is being written; then nobody uses the store any more. */
+static void end_callers(struct control *ctl)
 {
-    if (c->control_socket[0] && strcmp(c->control_socket, "/") != 0)
-        (void)snprintf(out, size, "%s", c->control_socket);
-    else
-        (void)snprintf(out, size, "%s/control.sock", c->data_dir);
+    (void)pthread_mutex_lock(&ctl->lock);
+    ctl->stopping = 1;
+    for (struct caller *c = ctl->callers; c; c = c->next)
+        (void)shutdown(c->fd, SHUT_RDWR);
+    (void)pthread_cond_broadcast(&ctl->fewer);
+    while (ctl->n_callers)
+        (void)pthread_cond_wait(&ctl->fewer, &ctl->lock);
+    (void)pthread_mutex_unlock(&ctl->lock);
 }
 
 void control_stop(struct kantord *k)
@@ -173,7 +159,9 @@ void control_stop(struct kantord *k)
         return;
     if (ctl->stop_pipe[1] >= 0) {
         (void)!write(ctl->stop_pipe[1], "x", 1);
+        end_callers(ctl);
         (void)pthread_join(ctl->thread, NULL);
+        end_callers(ctl);
         (void)close(ctl->stop_pipe[0]);
         (void)close(ctl->stop_pipe[1]);
     }

@@ -1,19 +1,106 @@
-/* core/kantord/operations.c -- the table of operations, and those on domains, accounts, sessions and the store */
+/* core/kantord/operations.c -- the table of operations, and what is made of it: the check of a command line, help, manual */
 #include "core/kantord/operations.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
-#include "core/account/account.h"
-#include "core/cleanup.h"
-#include "core/clock.h"
 #include "core/kantord/operations_internal.h"
-#include "core/metrics.h"
-#include "core/net/service.h"
-#include "core/store/grant.h"
 
-enum { BULK_A_CHANGE = 200 };
+/* group, first, second, least and most words, flags, function, arguments, one line, more */
+const struct operation operations[] = {
+    {"Domains", "domain", "add", 3, 3, 0, run_domain_add, "NAME", "serve mail for a domain", "The name may be written with its own letters (büro.example); it is kept in its ASCII form."},
+    {"Domains", "domain", "list", 2, 2, 0, run_domain_list, "", "the domains served here", ""},
+    {"Domains", "domain", "alias", 4, 4, 0, run_domain_alias, "NAME DOMAIN", "let every address of DOMAIN exist at NAME, too", "Undone with `kantorctl domain remove NAME`."},
+    {"Domains", "domain", "catch-all", 4, 4, 0, run_domain_catch_all, "DOMAIN ADDRESS|-", "mail for unknown names of DOMAIN goes to ADDRESS; - for nobody", ""},
+    {"Domains", "domain", "remove", 3, 3, 0, run_domain_remove, "NAME", "stop serving a domain that has no accounts", ""},
+
+    {"Accounts", "account", "add", 2, 3, OPERATION_PASSWORD, run_account_add, "ADDRESS [--title NAME] [--quota SIZE] [--password-stdin] [--no-password] [--password TEXT] | --count N --prefix P --domain D [--password TEXT]",
+     "add a person; or many: P1@D to PN@D",
+     "The password is asked for on a terminal; --password-stdin takes the first line of standard input. --password TEXT is seen by everybody who may list processes: for tests only. "
+     "Accounts made with --count have one password and log in by PLAIN or LOGIN, not SCRAM, until their password is set singly."},
+    {"Accounts", "account", "list", 2, 2, 0, run_account_list, "[--domain NAME] [--removed]", "all accounts, or those of a domain; with --removed the removed ones", ""},
+    {"Accounts", "account", "show", 3, 3, 0, run_account_show, "ADDRESS", "everything about one account", ""},
+    {"Accounts", "account", "rename", 4, 4, 0, run_account_rename, "ADDRESS NEW [--drop-old]", "give another address; the old one stays as an alias unless --drop-old", "Mail, password and app passwords stay as they are; sessions end."},
+    {"Accounts", "account", "title", 4, 4, 0, run_account_title, "ADDRESS NAME", "the name that people read", ""},
+    {"Accounts", "account", "password", 3, 3, OPERATION_PASSWORD | OPERATION_PASSWORD_NEEDED, run_account_password, "ADDRESS [--password-stdin] [--password TEXT]", "set the password; sessions end",
+     "Asked for on a terminal, else the first line of standard input."},
+    {"Accounts", "account", "suspend", 3, 3, 0, run_account_suspend, "ADDRESS", "no login and no delivery until resumed; sessions end", ""},
+    {"Accounts", "account", "resume", 3, 3, 0, run_account_resume, "ADDRESS", "undo suspend", ""},
+    {"Accounts", "account", "remove", 3, 3, 0, run_account_remove, "ADDRESS [--now]", "remove an account, a group or a shared mailbox; it can be restored for a time",
+     "For store.retention (30 days by default) everything is kept and the address stays reserved; `kantorctl account restore` brings it back. --now deletes it for good and frees the address."},
+    {"Accounts", "account", "restore", 3, 3, 0, run_account_restore, "ADDRESS", "bring a removed account back", ""},
+    {"Accounts", "account", "quota", 3, 4, 0, run_account_quota, "ADDRESS [SIZE|none]", "show or set how much mail an account may keep", "SIZE is a number with K, M or G: 5G."},
+    {"Accounts", "account", "export", 4, 4, OPERATION_MESSAGES_OUT, run_account_export, "ADDRESS DIR", "a whole person into a folder: all mail as Maildir, and what belongs to it as JSON",
+     "DIR is made. DIR/account.json holds name, quota, aliases, grants, subscriptions and mailboxes; DIR/mail is a Maildir++ tree that other programs read, with an index of uid, flags, keywords "
+     "and dates beside each mailbox."},
+    {"Accounts", "account", "import", 3, 3, OPERATION_MESSAGES_IN, run_account_import, "DIR [--as ADDRESS]", "the way back: makes the account of an export, or fills an existing one", "Running it again adds nothing twice. A password has to be set with `kantorctl account password`."},
+
+    {"Addresses and groups", "alias", "add", 4, 4, 0, run_alias_add, "ALIAS ACCOUNT|FOREIGN", "another address of an account, or a forward to elsewhere", "*@DOMAIN as ALIAS catches what no other address of the domain takes."},
+    {"Addresses and groups", "alias", "list", 2, 3, 0, run_alias_list, "[ACCOUNT]", "the addresses of an account, or of all", ""},
+    {"Addresses and groups", "alias", "remove", 3, 4, 0, run_alias_remove, "ALIAS [ACCOUNT]", "remove it", ""},
+    {"Addresses and groups", "group", "add", 3, 3, 0, run_group_add, "ADDRESS [--title NAME]", "add a group", ""},
+    {"Addresses and groups", "group", "join", 4, 4, 0, run_group_join, "GROUP MEMBER", "add a member: an account, another group, or an address elsewhere", "A group that would contain itself is refused."},
+    {"Addresses and groups", "group", "leave", 4, 4, 0, run_group_leave, "GROUP MEMBER", "remove a member", ""},
+    {"Addresses and groups", "group", "members", 3, 3, 0, run_group_members, "GROUP", "its members", ""},
+    {"Addresses and groups", "shared", "add", 3, 3, 0, run_shared_add, "ADDRESS [--title NAME]", "add a shared mailbox; `kantorctl grant set` says who uses it", ""},
+
+    {"Rights and devices", "app-password", "add", 4, 4, 0, run_app_password_add, "ADDRESS NAME [--scope imap,pop3,smtp,dav]", "make a password for one device; it is shown once", ""},
+    {"Rights and devices", "app-password", "list", 3, 3, 0, run_app_password_list, "ADDRESS", "names, scopes, last use", ""},
+    {"Rights and devices", "app-password", "remove", 4, 4, 0, run_app_password_remove, "ADDRESS ID", "revoke it; sessions end", ""},
+    {"Rights and devices", "grant", "set", 5, 5, 0, run_grant_set, "OWNER[/MAILBOX] GRANTEE RIGHTS", "let GRANTEE (an account or a group) use OWNER's mail, or one mailbox of it",
+     "RIGHTS are letters of lrswipkxtea (RFC 4314) and S (send as); or `read`, `write`, `all`, `send-as`. - for none."},
+    {"Rights and devices", "grant", "list", 3, 3, 0, run_grant_list, "OWNER", "who has which rights", ""},
+    {"Rights and devices", "grant", "remove", 4, 4, 0, run_grant_remove, "OWNER[/MAILBOX] GRANTEE", "take them away", ""},
+
+    {"Mail", "import", "mbox", 4, 4, OPERATION_MESSAGES_IN, run_import, "ADDRESS FILE|DIR [--mailbox NAME] [--under NAME]", "messages of an mbox file, or of a folder of them, one mailbox each",
+     "FILE - is standard input. Lines quoted with > before From are taken as mboxrd. Dates come from the From line, flags from Status, X-Status and X-Keywords. What is there already is passed over, "
+     "so a cut-off import is resumed by running it again."},
+    {"Mail", "import", "maildir", 4, 4, OPERATION_MESSAGES_IN, run_import, "ADDRESS DIR [--mailbox NAME] [--under NAME]", "a Maildir, with Maildir++ folders, flags, keywords and dates", "Dates are the files' times. A second run adds only what is new."},
+    {"Mail", "import", "eml", 4, 4, OPERATION_MESSAGES_IN, run_import, "ADDRESS DIR [--mailbox NAME] [--under NAME]", "every .eml file of a folder; folders in it become mailboxes", "Dates come from the newest Received field, else from Date."},
+    {"Mail", "export", "mbox", 4, 4, OPERATION_MESSAGES_OUT, run_export, "ADDRESS FILE [--mailbox NAME]", "a mailbox as an mbox file (mboxrd)", ""},
+    {"Mail", "export", "maildir", 4, 4, OPERATION_MESSAGES_OUT, run_export, "ADDRESS DIR [--mailbox NAME]", "all mailboxes, or one, as a Maildir++ tree", ""},
+    {"Mail", "export", "eml", 4, 4, OPERATION_MESSAGES_OUT, run_export, "ADDRESS DIR [--mailbox NAME]", "all mailboxes, or one, as folders of .eml files", ""},
+    {"Mail", "queue", "list", 2, 2, 0, run_queue_list, "", "mail that waits for other servers", ""},
+    {"Mail", "queue", "show", 3, 3, 0, run_queue_show, "ID", "one message of the queue: envelope, tries, header", ""},
+    {"Mail", "queue", "delete", 3, 3, 0, run_queue_delete, "ID", "take it out of the queue; its sender is not told", ""},
+
+    {"Server", "sessions", "list", 2, 2, OPERATION_RUNNING, run_sessions_list, "", "who is connected", ""},
+    {"Server", "sessions", "kill", 3, 3, OPERATION_RUNNING, run_sessions_kill, "ID|ADDRESS", "end one session, or all of an account", ""},
+    {"Server", "top", NULL, 1, 1, OPERATION_RUNNING | OPERATION_LOCAL, NULL, "[--once]", "what the server does, each second: logins, mail, commands, bytes, queue, commits", "q ends it. --once waits one second and prints once; with --json for scripts."},
+    {"Server", "counters", NULL, 1, 1, OPERATION_RUNNING, run_counters, "", "the counters of /metrics", ""},
+    {"Server", "reload", NULL, 1, 1, OPERATION_RUNNING, run_reload, "", "read certificates and log level anew, as SIGHUP does", "Other options need a restart. The log says whether it was done."},
+    {"Server", "check", NULL, 1, 1, 0, run_check, "[--repair]", "verify the store", ""},
+    {"Server", "backup", NULL, 2, 2, 0, run_backup, "FOLDER", "a consistent copy of the running server's store", ""},
+    {"Server", "restore", NULL, 3, 3, OPERATION_LOCAL, NULL, "BACKUP FOLDER", "make a data folder from a backup; no server may run on it", ""},
+    {"Server", "gc", NULL, 1, 1, 0, run_gc, "", "delete now what retention has outlived", ""},
+};
+const size_t n_operations = sizeof operations / sizeof operations[0];
+
+/* --- one row's name and options */
+
+static const char *name_of(const struct operation *o, struct arena *a)
+{
+    return o->second ? arena_printf(a, "%s %s", o->first, o->second) : o->first;
+}
+
+/* Does the row's text of arguments name the option? *value: "--name VALUE" rather than "[--name]". */
+static bool has_option(const struct operation *o, struct slice name, bool *value)
+{
+    struct slice rest = slice_of(o->arguments);
+    while (rest.n) {
+        struct slice word = slice_first(rest, slice_find(rest, ' '));
+        rest = slice_after(rest, word.n + 1);
+        while (word.n && word.p[0] == '[')
+            word = slice_after(word, 1);
+        bool alone = word.n && word.p[word.n - 1] == ']';
+        if (alone)
+            word.n--;
+        if (slice_starts(word, SLICE("--")) && slice_eq(slice_after(word, 2), name)) {
+            *value = !alone;
+            return true;
+        }
+    }
+    return false;
+}
 
 struct slice operation_option(const struct operation_call *k, const char *name)
 {
@@ -23,440 +110,218 @@ struct slice operation_option(const struct operation_call *k, const char *name)
     return slice_make(NULL, 0);
 }
 
-void operation_date(int64_t at, struct buffer *out)
+/* --- what a person probably meant */
+
+enum { NEAR_BYTES = 40 };
+
+/* Letters to change, add, drop or swap (Damerau and Levenshtein), both cut at 40. */
+static size_t distance(struct slice a, struct slice b)
 {
-    struct tm t;
-    char text[32];
-    time_t when = (time_t)at;
-    if (at == 0) {
-        buffer_add(out, SLICE("never"));
-        return;
+    size_t d[NEAR_BYTES + 1][NEAR_BYTES + 1];
+    a = slice_first(a, NEAR_BYTES);
+    b = slice_first(b, NEAR_BYTES);
+    for (size_t i = 0; i <= a.n; i++)
+        for (size_t k = 0; k <= b.n; k++) {
+            size_t best = i ? d[i - 1][k] + 1 : k;
+            if (k && i == 0)
+                best = k;
+            if (i && k) {
+                size_t change = d[i - 1][k - 1] + (ascii_lower(a.p[i - 1]) != ascii_lower(b.p[k - 1]));
+                best = d[i][k - 1] + 1 < best ? d[i][k - 1] + 1 : best;
+                best = change < best ? change : best;
+                if (i > 1 && k > 1 && a.p[i - 1] == b.p[k - 2] && a.p[i - 2] == b.p[k - 1] && d[i - 2][k - 2] + 1 < best)
+                    best = d[i - 2][k - 2] + 1;
+            }
+            d[i][k] = best;
+        }
+    return d[a.n][b.n];
+}
+
+/* Within three letters of the words as typed, or of the second word alone where the first is right. */
+static const struct operation *nearest(const struct slice *words, size_t n, struct arena *a)
+{
+    const struct operation *best = NULL;
+    size_t least = 4;
+    for (size_t i = 0; i < n_operations && n; i++) {
+        const char *typed = operations[i].second && n > 1 ? arena_printf(a, "%.*s %.*s", SLICE_ARG(slice_first(words[0], 40)), SLICE_ARG(slice_first(words[1], 40))) : arena_string(a, slice_first(words[0], 40));
+        const char *name = operations[i].second && n == 1 ? operations[i].first : name_of(&operations[i], a);
+        size_t d = typed && name ? distance(slice_of(typed), slice_of(name)) : 99;
+        if (d < least) {
+            least = d;
+            best = &operations[i];
+        }
     }
-    (void)gmtime_r(&when, &t);
-    buffer_add(out, slice_make(text, strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &t)));
+    return best;
 }
 
-struct error operation_account(struct operation_call *k, struct sql *db, struct slice name, struct account *out)
-{
-    struct error e = account_find(db, name, k->arena, out);
-    return e.code == ERROR_NOT_FOUND ? error_make(ERROR_NOT_FOUND, arena_printf(k->arena, "no account has the address %.*s; `kantorctl account list` shows all", SLICE_ARG(slice_first(name, 300)))) : e;
-}
-
-/* --- domains */
-
-static struct error domain_add_change(struct sql *db, void *arg)
-{
-    struct operation_call *k = arg;
-    struct address x;
-    int64_t id;
-    char *probe = arena_printf(k->arena, "x@%.*s", SLICE_ARG(k->words[2]));
-    TRY(address_parse(slice_of(probe), k->arena, &x));
-    struct error e = domain_add(db, x.domain, &id);
-    return e.code == ERROR_EXISTS ? error_make(ERROR_EXISTS, "the domain is served already") : e;
-}
-
-static struct error domain_remove_change(struct sql *db, void *arg)
-{
-    struct operation_call *k = arg;
-    struct domain d;
-    TRY(domain_find(db, k->words[2], k->arena, &d));
-    return domain_remove(db, d.id);
-}
-
-static struct error run_domain_add(struct operation_call *k)
-{
-    return store_change(k->server->store, domain_add_change, k);
-}
-
-static struct error run_domain_remove(struct operation_call *k)
-{
-    return store_change(k->server->store, domain_remove_change, k);
-}
-
-static struct error run_domain_list(struct operation_call *k)
-{
-    struct domain *all;
-    size_t n;
-    SCOPED(store_reader_return) struct sql *db = store_reader(k->server->store);
-    TRY(domain_list(db, k->arena, &all, &n));
-    for (size_t i = 0; i < n; i++)
-        buffer_printf(k->out, "%.*s\n", SLICE_ARG(all[i].name));
-    return OK;
-}
-
-/* --- accounts */
-
-static const char *const kind_words[] = {[ACCOUNT_PERSON] = "person", [ACCOUNT_GROUP] = "group", [ACCOUNT_SHARED] = "shared", [ACCOUNT_ROOM] = "room", [ACCOUNT_EQUIPMENT] = "equipment"};
-
-struct adding {
-    struct operation_call *k;
-    enum account_kind kind;
-    struct slice hash;
-    const unsigned char *keys; /* SCRAM's, or NULL */
-    int64_t from, count; /* prefix + number; count 0: the one address */
-    struct slice prefix, domain;
-};
-
-static struct error add_one(struct sql *db, struct adding *x, struct slice name)
-{
-    struct address address;
-    int64_t id;
-    TRY(address_parse(name, x->k->arena, &address));
-    TRY(account_add(db, (struct actor){0, 0}, x->kind, &address, operation_option(x->k, "title").p ? operation_option(x->k, "title") : address.local, &id));
-    return x->hash.n ? password_set(db, id, x->hash, x->keys) : OK;
-}
-
-static struct error add_change(struct sql *db, void *arg)
-{
-    struct adding *x = arg;
-    if (x->count == 0)
-        return add_one(db, x, x->k->words[2]);
-    for (int64_t i = x->from; i < x->from + x->count; i++) {
-        char *name = arena_printf(x->k->arena, "%.*s%lld@%.*s", SLICE_ARG(x->prefix), (long long)i, SLICE_ARG(x->domain));
-        TRY(add_one(db, x, slice_of(name)));
-    }
-    return OK;
-}
-
-static struct error hash_option(struct operation_call *k, struct slice *out)
-{
-    struct slice password = operation_option(k, "password");
-    *out = SLICE("");
-    if (!password.p)
-        return OK;
-    if (password.n < 8)
-        return error_make(ERROR_INVALID, "a password has at least 8 characters");
-    char *hash = password_hash(password, k->arena);
-    *out = slice_of(hash);
-    return hash ? OK : error_make(ERROR_MEMORY, "no memory for a password");
-}
-
-/* Clients take the strongest mechanism that is offered, and SCRAM is offered to every name alike: a person's password gets its verifier, too
- * (docs/decisions/0010-scram.md). Only the running server knows the secret that the salt comes from. *keys NULL: none. */
-static struct error scram_keys_of(struct operation_call *k, struct slice name, unsigned char bytes[SCRAM_KEYS], const unsigned char **keys)
-{
-    struct slice password = operation_option(k, "password");
-    *keys = NULL;
-    if (!password.p || !k->server->login)
-        return OK;
-    TRY(scram_verifier(k->server->login, name, password, bytes));
-    *keys = bytes;
-    return OK;
-}
-
-static struct error add_accounts(struct operation_call *k, enum account_kind kind)
-{
-    unsigned char bytes[SCRAM_KEYS];
-    struct adding x = {.k = k, .kind = kind, .prefix = operation_option(k, "prefix"), .domain = operation_option(k, "domain")};
-    struct slice count = operation_option(k, "count");
-    uint64_t n = 0;
-    TRY(hash_option(k, &x.hash)); /* once, however many */
-    if (!count.p && k->n_words < 3)
-        return error_make(ERROR_INVALID, "which address? `kantorctl account add NAME@DOMAIN --password …`, or --count N --prefix P --domain D");
-    if (!count.p) {
-        struct address address;
-        TRY(address_parse(k->words[2], k->arena, &address));
-        TRY(scram_keys_of(k, slice_of(address_text(&address, k->arena)), bytes, &x.keys));
-        struct error e = store_change(k->server->store, add_change, &x);
-        return e.code == ERROR_EXISTS ? error_make(ERROR_EXISTS, "the address is in use") : e;
-    }
-    if (!slice_number(count, 1000000, &n) || n == 0 || !x.prefix.n || !x.domain.n)
-        return error_make(ERROR_INVALID, "--count N (1 to 1000000) goes with --prefix P and --domain D");
-    for (x.from = 1; x.from <= (int64_t)n; x.from += x.count) {
-        x.count = (int64_t)n - x.from + 1 < BULK_A_CHANGE ? (int64_t)n - x.from + 1 : BULK_A_CHANGE;
-        TRY(store_change(k->server->store, add_change, &x));
-    }
-    buffer_printf(k->out, "%llu accounts added\n", (unsigned long long)n);
-    return OK;
-}
-
-static struct error run_account_add(struct operation_call *k)
-{
-    return add_accounts(k, ACCOUNT_PERSON);
-}
-
-static struct error run_group_add(struct operation_call *k)
-{
-    return add_accounts(k, ACCOUNT_GROUP);
-}
-
-static struct error run_shared_add(struct operation_call *k)
-{
-    return add_accounts(k, ACCOUNT_SHARED);
-}
-
-static struct error run_account_list(struct operation_call *k)
-{
-    struct account *all;
-    size_t n;
-    SCOPED(store_reader_return) struct sql *db = store_reader(k->server->store);
-    TRY(account_list(db, 0, k->arena, &all, &n));
-    for (size_t i = 0; i < n; i++)
-        buffer_printf(k->out, "%-40.*s %-8s %-9s %12lld bytes %8lld items%s\n", SLICE_ARG(all[i].name), kind_words[all[i].kind], all[i].state == ACCOUNT_ACTIVE ? "active" : "suspended", (long long)all[i].used,
-                      (long long)all[i].items, all[i].quota ? "" : "  no quota");
-    return OK;
-}
-
-static struct error run_account_show(struct operation_call *k)
-{
-    struct account x;
-    struct address_row *rows;
-    size_t n;
-    SCOPED(store_reader_return) struct sql *db = store_reader(k->server->store);
-    TRY(operation_account(k, db, k->words[2], &x));
-    TRY(address_list(db, x.id, k->arena, &rows, &n));
-    buffer_printf(k->out, "address  %.*s\nname     %.*s\nkind     %s\nstate    %s\nused     %lld bytes in %lld items\nquota    %lld bytes (0: none)\n", SLICE_ARG(x.name), SLICE_ARG(x.title), kind_words[x.kind],
-                  x.state == ACCOUNT_ACTIVE ? "active" : "suspended", (long long)x.used, (long long)x.items, (long long)x.quota);
-    for (size_t i = 0; i < n; i++)
-        if (rows[i].kind != ADDRESS_PRIMARY)
-            buffer_printf(k->out, "alias    %.*s%s%.*s\n", SLICE_ARG(rows[i].address), rows[i].target.n ? " to " : "", SLICE_ARG(rows[i].target));
-    return OK;
-}
-
-struct account_change {
-    struct operation_call *k;
-    enum { SET_STATE, SET_QUOTA, SET_PASSWORD } what;
-    enum account_state state;
-    int64_t quota;
-    struct slice hash;
-    const unsigned char *keys;
-    int64_t account;
-};
-
-static struct error account_change_run(struct sql *db, void *arg)
-{
-    struct account_change *x = arg;
-    struct account account;
-    TRY(operation_account(x->k, db, x->k->words[2], &account));
-    x->account = account.id;
-    if (x->what == SET_STATE)
-        return account_set_state(db, account.id, x->state);
-    if (x->what == SET_QUOTA)
-        return account_set_quota(db, account.id, x->quota, account.quota_items);
-    return password_set(db, account.id, x->hash, x->keys);
-}
-
-static struct error change_account(struct operation_call *k, struct account_change *x)
-{
-    x->k = k;
-    TRY(store_change(k->server->store, account_change_run, x));
-    if (k->server->login)
-        login_forget(k->server->login, x->account);
-    if (k->server->net && x->what != SET_QUOTA && (x->what != SET_STATE || x->state != ACCOUNT_ACTIVE))
-        (void)net_kill(k->server->net, NULL, x->account); /* who is logged in must not go on with what was taken from him */
-    return OK;
-}
-
-static struct error run_account_password(struct operation_call *k)
-{
-    struct account_change x = {.what = SET_PASSWORD};
-    unsigned char bytes[SCRAM_KEYS];
-    struct account account;
-    {
-        SCOPED(store_reader_return) struct sql *db = store_reader(k->server->store);
-        TRY(operation_account(k, db, k->words[2], &account));
-    }
-    TRY(hash_option(k, &x.hash));
-    TRY(scram_keys_of(k, account.name, bytes, &x.keys));
-    return x.hash.n ? change_account(k, &x) : error_make(ERROR_INVALID, "which password? --password TEXT");
-}
-
-static struct error run_account_suspend(struct operation_call *k)
-{
-    return change_account(k, &(struct account_change){.what = SET_STATE, .state = ACCOUNT_SUSPENDED});
-}
-
-static struct error run_account_resume(struct operation_call *k)
-{
-    return change_account(k, &(struct account_change){.what = SET_STATE, .state = ACCOUNT_ACTIVE});
-}
-
-static struct error run_account_delete(struct operation_call *k)
-{
-    return change_account(k, &(struct account_change){.what = SET_STATE, .state = ACCOUNT_DELETED});
-}
-
-static struct error run_account_quota(struct operation_call *k)
-{
-    struct account_change x = {.what = SET_QUOTA};
-    uint64_t n;
-    if (k->n_words < 4 || !slice_number(k->words[3], INT64_MAX, &n))
-        return error_make(ERROR_INVALID, "write `kantorctl account quota ADDRESS BYTES` (0: none)");
-    x.quota = (int64_t)n;
-    return change_account(k, &x);
-}
-
-/* --- sessions and the store */
-
-static struct error run_sessions_list(struct operation_call *k)
-{
-    struct net_session *all;
-    size_t n;
-    if (!k->server->net)
-        return error_make(ERROR_UNSUPPORTED, "the server does not run, so there are no sessions");
-    TRY(net_sessions(k->server->net, k->arena, &all, &n));
-    for (size_t i = 0; i < n; i++)
-        buffer_printf(k->out, "%-10s %-11s %-40s %-30s idle %llds\n", all[i].id, all[i].service, all[i].peer, all[i].name[0] ? all[i].name : "-", (long long)all[i].idle_s);
-    buffer_printf(k->out, "%zu sessions\n", n);
-    return OK;
-}
-
-static struct error run_sessions_kill(struct operation_call *k)
-{
-    if (!k->server->net)
-        return error_make(ERROR_UNSUPPORTED, "the server does not run, so there are no sessions");
-    int n = net_kill(k->server->net, arena_string(k->arena, k->words[2]), 0);
-    buffer_printf(k->out, "%d ended\n", n);
-    return n ? OK : error_make(ERROR_NOT_FOUND, "no session has that id; `kantorctl sessions list` shows all");
-}
-
-static void report_line(void *arg, const char *line)
-{
-    buffer_printf(arg, "%s\n", line);
-}
-
-static struct error run_check(struct operation_call *k)
-{
-    int64_t findings = 0;
-    int repair = operation_option(k, "repair").p != NULL;
-    TRY(store_check(k->server->store, repair ? STORE_CHECK_REPAIR : STORE_CHECK_ONLY, report_line, k->out, &findings));
-    if (findings == 0) {
-        buffer_add(k->out, SLICE("the store is clean\n"));
-        return OK;
-    }
-    buffer_printf(k->out, "%lld findings%s\n", (long long)findings, repair ? "; counters were made anew, run check again" : "; --repair makes counters anew");
-    return repair ? OK : error_make(ERROR_CORRUPT, "the store is not clean");
-}
-
-static struct error run_backup(struct operation_call *k)
-{
-    TRY(store_backup(k->server->store, arena_string(k->arena, k->words[1]), NULL, NULL));
-    buffer_printf(k->out, "backed up to %.*s\n", SLICE_ARG(k->words[1]));
-    return OK;
-}
-
-static struct error run_gc(struct operation_call *k)
-{
-    TRY(store_collect_garbage(k->server->store));
-    buffer_add(k->out, SLICE("collected\n"));
-    return OK;
-}
-
-static struct error run_top(struct operation_call *k)
+static struct error no_such_operation(const struct slice *words, size_t n, struct arena *a)
 {
     struct buffer b = {0};
-    metrics_write(&b);
-    for (struct slice rest = buffer_slice(&b); rest.n;) {
-        struct slice line = slice_first(rest, slice_find(rest, '\n'));
-        rest = slice_after(rest, line.n + 1);
-        if (!slice_starts(line, SLICE("#")))
-            buffer_printf(k->out, "%.*s\n", SLICE_ARG(line));
-    }
+    for (size_t i = 0; i < n_operations && n == 1; i++)
+        if (operations[i].second && slice_eq(words[0], slice_of(operations[i].first)))
+            buffer_printf(&b, "%s%s", buffer_length(&b) ? ", " : "", operations[i].second);
+    const struct operation *near = buffer_length(&b) ? NULL : nearest(words, n, a);
+    const char *text;
+    if (n == 0)
+        text = "which operation? `kantorctl --help` shows all";
+    else if (buffer_length(&b))
+        text = arena_printf(a, "%.*s needs another word: %.*s; `kantorctl help %.*s` tells more", SLICE_ARG(words[0]), SLICE_ARG(buffer_slice(&b)), SLICE_ARG(words[0]));
+    else if (near)
+        text = arena_printf(a, "there is no operation \"%.*s%s%.*s\"; did you mean `kantorctl %s`? `kantorctl --help` shows all", SLICE_ARG(slice_first(words[0], 40)), n > 1 ? " " : "",
+                            n > 1 ? (int)slice_first(words[1], 40).n : 0, n > 1 ? words[1].p : "", name_of(near, a));
+    else
+        text = "there is no such operation; `kantorctl --help` shows all";
     buffer_free(&b);
+    return error_make(ERROR_INVALID, text);
+}
+
+/* --- the command line */
+
+static const struct operation *find_row(const struct slice *words, size_t n)
+{
+    for (size_t i = 0; i < n_operations; i++)
+        if (n && slice_eq(words[0], slice_of(operations[i].first)) && (!operations[i].second || (n > 1 && slice_eq(words[1], slice_of(operations[i].second)))))
+            return &operations[i];
+    return NULL;
+}
+
+static struct error no_such_option(const struct operation *o, struct slice name, struct arena *a)
+{
+    return error_make(ERROR_INVALID, arena_printf(a, "%s has no option --%.*s; write `kantorctl %s %s`", name_of(o, a), SLICE_ARG(slice_first(name, 40)), name_of(o, a), o->arguments));
+}
+
+/* Words first: the row says which options take a value. `--` ends the options. */
+static void take_words(struct operation_call *k, const struct slice *args, size_t n)
+{
+    for (size_t i = 0; i < n && k->n_words < 2 && !slice_starts(args[i], SLICE("--")); i++)
+        k->words[k->n_words++] = args[i];
+}
+
+static struct error take_option(struct operation_call *k, const struct operation *row, const struct slice *args, size_t n, size_t *i)
+{
+    struct slice text = slice_after(args[*i], 2), name = slice_first(text, slice_find(text, '='));
+    bool value = false;
+    if (k->n_options == OPERATION_WORDS_MAX)
+        return error_make(ERROR_INVALID, "too many options");
+    if (!slice_eq(name, SLICE("json")) && !has_option(row, name, &value))
+        return no_such_option(row, name, k->arena);
+    struct slice *to = k->options[k->n_options++];
+    to[0] = name;
+    to[1] = SLICE("");
+    if (!value)
+        return name.n == text.n ? OK : error_make(ERROR_INVALID, arena_printf(k->arena, "--%.*s takes no value", SLICE_ARG(name)));
+    if (name.n < text.n)
+        to[1] = slice_after(text, name.n + 1);
+    else if (*i + 1 < n)
+        to[1] = args[++*i];
+    else
+        return error_make(ERROR_INVALID, arena_printf(k->arena, "--%.*s needs a value", SLICE_ARG(slice_first(name, 50))));
     return OK;
 }
 
-/* --- the table */
+struct error operation_parse(struct operation_call *k, const struct slice *args, size_t n, const struct operation **row)
+{
+    struct arena *a = k->arena;
+    int words_only = 0;
+    k->n_words = k->n_options = 0;
+    size_t first = 0;
+    while (first < n && slice_eq(args[first], SLICE("--json")))
+        first++;
+    take_words(k, args + first, n - first);
+    *row = find_row(k->words, k->n_words);
+    if (!*row)
+        return no_such_operation(k->words, k->n_words, a);
+    k->n_words = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!words_only && slice_eq(args[i], SLICE("--"))) {
+            words_only = 1;
+        } else if (!words_only && slice_starts(args[i], SLICE("--"))) {
+            TRY(take_option(k, *row, args, n, &i));
+        } else {
+            if (k->n_words == (*row)->most)
+                return error_make(ERROR_INVALID, arena_printf(a, "\"%.*s\" is too much; write `kantorctl %s %s`", SLICE_ARG(slice_first(args[i], 100)), name_of(*row, a), (*row)->arguments));
+            k->words[k->n_words++] = args[i];
+        }
+    }
+    if (k->n_words < (*row)->least)
+        return error_make(ERROR_INVALID, arena_printf(a, "something is missing; write `kantorctl %s %s`", name_of(*row, a), (*row)->arguments));
+    return OK;
+}
 
-static const struct row {
-    const char *first, *second; /* second NULL: one word */
-    size_t words;               /* that must be there, with these */
-    struct error (*run)(struct operation_call *k);
-    const char *arguments, *help;
-} rows[] = {
-    {"domain", "add", 3, run_domain_add, "NAME", "serve a domain"},
-    {"domain", "list", 2, run_domain_list, "", "the domains served here"},
-    {"domain", "remove", 3, run_domain_remove, "NAME", "stop serving a domain without accounts"},
-    {"account", "add", 2, run_account_add, "ADDRESS --password TEXT [--title NAME] | --count N --prefix P --domain D --password TEXT", "add a person, or many"},
-    {"account", "list", 2, run_account_list, "", "all accounts"},
-    {"account", "show", 3, run_account_show, "ADDRESS", "one account"},
-    {"account", "password", 3, run_account_password, "ADDRESS --password TEXT", "set the password; sessions end"},
-    {"account", "suspend", 3, run_account_suspend, "ADDRESS", "no login, no delivery; sessions end"},
-    {"account", "resume", 3, run_account_resume, "ADDRESS", "undo suspend"},
-    {"account", "delete", 3, run_account_delete, "ADDRESS", "addresses and logins go; mail stays until retention is over"},
-    {"account", "quota", 4, run_account_quota, "ADDRESS BYTES", "0: none"},
-    {"alias", "add", 4, run_alias_add, "ALIAS ACCOUNT|FOREIGN", "another address of an account, or a forward; *@DOMAIN catches all"},
-    {"alias", "remove", 4, run_alias_remove, "ALIAS ACCOUNT", "remove it"},
-    {"alias", "list", 3, run_alias_list, "ACCOUNT", "the addresses of an account"},
-    {"group", "add", 3, run_group_add, "ADDRESS", "add a group"},
-    {"group", "join", 4, run_group_join, "GROUP MEMBER", "add a member (an account or a foreign address)"},
-    {"group", "leave", 4, run_group_leave, "GROUP MEMBER", "remove a member"},
-    {"group", "members", 3, run_group_members, "GROUP", "its members"},
-    {"shared", "add", 3, run_shared_add, "ADDRESS", "add a shared mailbox; `grant set` says who uses it"},
-    {"app-password", "add", 4, run_app_password_add, "ADDRESS NAME [--scope imap,pop3,smtp,dav]", "make one; it is shown once"},
-    {"app-password", "list", 3, run_app_password_list, "ADDRESS", "names, scopes, last use"},
-    {"app-password", "remove", 4, run_app_password_remove, "ADDRESS ID", "revoke it; sessions end"},
-    {"grant", "set", 5, run_grant_set, "OWNER[/MAILBOX] GRANTEE RIGHTS", "rights are letters of lrswipkxtea and S (send as); - for none"},
-    {"grant", "list", 3, run_grant_list, "OWNER", "who has which rights"},
-    {"queue", "list", 2, run_queue_list, "", "mail that waits for other servers"},
-    {"queue", "show", 3, run_queue_show, "ID", "one message of the queue"},
-    {"queue", "delete", 3, run_queue_delete, "ID", "take it out of the queue"},
-    {"sessions", "list", 2, run_sessions_list, "", "who is connected"},
-    {"sessions", "kill", 3, run_sessions_kill, "ID", "end a session"},
-    {"import", "mbox", 4, run_import_mbox, "ADDRESS FILE [--mailbox NAME]", "messages of an mbox file"},
-    {"import", "eml", 4, run_import_eml, "ADDRESS FOLDER [--mailbox NAME]", "every .eml file of a folder"},
-    {"import", "maildir", 4, run_import_maildir, "ADDRESS FOLDER [--mailbox NAME]", "a Maildir with its flags"},
-    {"export", "mbox", 4, run_export_mbox, "ADDRESS FILE [--mailbox NAME]", "a mailbox as an mbox file"},
-    {"check", NULL, 1, run_check, "[--repair]", "verify the store"},
-    {"backup", NULL, 2, run_backup, "FOLDER", "a consistent copy of the running server's store"},
-    {"gc", NULL, 1, run_gc, "", "collect what retention has outlived now"},
-    {"top", NULL, 1, run_top, "", "counters"},
-};
+struct error operation_run(const struct operation *row, struct operation_call *k)
+{
+    if (!row->run)
+        return error_make(ERROR_UNSUPPORTED, "kantorctl does that by itself");
+    if (row->flags & OPERATION_RUNNING && !k->server->net)
+        return error_make(ERROR_UNSUPPORTED, "the server does not run; start it (systemctl start kantor), then ask again");
+    if (row->flags & (OPERATION_MESSAGES_IN | OPERATION_MESSAGES_OUT) && !k->frames)
+        return error_make(ERROR_UNSUPPORTED, "messages need a connection");
+    return row->run(k);
+}
 
-enum { N_ROWS = sizeof rows / sizeof rows[0] };
+/* --- help and manual */
 
 void operations_write_help(struct buffer *out)
 {
-    for (size_t i = 0; i < N_ROWS; i++)
-        buffer_printf(out, "  %s%s%s %s\n      %s\n", rows[i].first, rows[i].second ? " " : "", rows[i].second ? rows[i].second : "", rows[i].arguments, rows[i].help);
+    const char *group = "";
+    for (size_t i = 0; i < n_operations; i++) {
+        const struct operation *o = &operations[i];
+        if (strcmp(group, o->group) != 0)
+            buffer_printf(out, "\n%s\n", group = o->group);
+        struct buffer b = {0};
+        buffer_printf(&b, "%s%s%s", o->first, o->second ? " " : "", o->second ? o->second : "");
+        buffer_printf(out, "  %-20.*s %s\n", SLICE_ARG(buffer_slice(&b)), o->help);
+        buffer_free(&b);
+    }
 }
 
-static bool is_switch(struct slice name)
+bool operations_write_help_of(struct slice first, struct slice second, struct buffer *out)
 {
-    return slice_eq(name, SLICE("repair")) || slice_eq(name, SLICE("json"));
-}
-
-static struct error split(struct operation_call *k, const struct slice *args, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (!slice_starts(args[i], SLICE("--"))) {
-            if (k->n_words == OPERATION_WORDS_MAX)
-                return error_make(ERROR_INVALID, "too many words");
-            k->words[k->n_words++] = args[i];
+    bool any = false;
+    for (size_t i = 0; i < n_operations; i++) {
+        const struct operation *o = &operations[i];
+        if (!slice_eq(first, slice_of(o->first)) || (second.n && !(o->second && slice_eq(second, slice_of(o->second)))))
             continue;
+        buffer_printf(out, "%skantorctl %s%s%s %s\n    %s.\n", any ? "\n" : "", o->first, o->second ? " " : "", o->second ? o->second : "", o->arguments, o->help);
+        if (o->more[0])
+            buffer_printf(out, "    %s\n", o->more);
+        any = true;
+    }
+    return any;
+}
+
+/* Text for man(7): a backslash and a dash are written so that they stay themselves. */
+static void man_text(const char *text, struct buffer *out)
+{
+    for (const char *p = text; *p; p++) {
+        if (*p == '-' || *p == '\\')
+            buffer_add_char(out, '\\');
+        buffer_add_char(out, *p == '\\' ? 'e' : *p == '`' ? '\'' : *p);
+    }
+}
+
+void operations_write_man(struct buffer *out)
+{
+    const char *group = "";
+    for (size_t i = 0; i < n_operations; i++) {
+        const struct operation *o = &operations[i];
+        if (strcmp(group, o->group) != 0)
+            buffer_printf(out, ".SS %s\n", group = o->group);
+        buffer_add(out, SLICE(".TP\n\\fB"));
+        man_text(o->first, out);
+        if (o->second) {
+            buffer_add_char(out, ' ');
+            man_text(o->second, out);
         }
-        struct slice name = slice_after(args[i], 2);
-        size_t equal = slice_find(name, '=');
-        if (k->n_options == OPERATION_WORDS_MAX)
-            return error_make(ERROR_INVALID, "too many options");
-        k->options[k->n_options][0] = slice_first(name, equal);
-        if (equal < name.n)
-            k->options[k->n_options++][1] = slice_after(name, equal + 1);
-        else if (is_switch(name))
-            k->options[k->n_options++][1] = SLICE("");
-        else if (i + 1 < n)
-            k->options[k->n_options++][1] = args[++i];
-        else
-            return error_make(ERROR_INVALID, arena_printf(k->arena, "--%.*s needs a value", SLICE_ARG(slice_first(name, 50))));
+        buffer_add(out, SLICE("\\fR "));
+        man_text(o->arguments, out);
+        buffer_add_char(out, '\n');
+        buffer_add_char(out, ascii_upper(o->help[0]));
+        man_text(o->help + 1, out);
+        buffer_add(out, SLICE(".\n"));
+        if (o->more[0]) {
+            man_text(o->more, out);
+            buffer_add_char(out, '\n');
+        }
     }
-    return OK;
-}
-
-struct error operation_run(struct server *server, const struct slice *args, size_t n, struct arena *a, struct buffer *out)
-{
-    struct operation_call *k = arena_zero(a, 1, sizeof *k);
-    if (!k)
-        return error_make(ERROR_MEMORY, "no memory for an operation");
-    k->server = server;
-    k->arena = a;
-    k->out = out;
-    TRY(split(k, args, n));
-    for (size_t i = 0; i < N_ROWS; i++) {
-        if (k->n_words == 0 || !slice_eq(k->words[0], slice_of(rows[i].first)) || (rows[i].second && (k->n_words < 2 || !slice_eq(k->words[1], slice_of(rows[i].second)))))
-            continue;
-        if (k->n_words < rows[i].words)
-            return error_make(ERROR_INVALID, arena_printf(a, "something is missing: kantorctl %s %s %s", rows[i].first, rows[i].second ? rows[i].second : "", rows[i].arguments));
-        return rows[i].run(k);
-    }
-    return error_make(ERROR_INVALID, "there is no such operation; `kantorctl --help` shows all");
 }

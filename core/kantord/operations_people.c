@@ -1,74 +1,9 @@
-/* core/kantord/operations_people.c -- aliases, groups, app passwords, grants */
+/* core/kantord/operations_people.c -- groups, app passwords, grants */
 #include "core/account/account.h"
 #include "core/cleanup.h"
 #include "core/kantord/operations_internal.h"
-#include "core/net/service.h"
 #include "core/store/grant.h"
 #include "mail/mailbox/mailbox.h"
-
-/* --- aliases; *@domain is the catch-all */
-
-static struct error read_alias(struct operation_call *k, struct slice text, struct address *out)
-{
-    if (!slice_starts(text, SLICE("*@")))
-        return address_parse(text, k->arena, out);
-    char *probe = arena_printf(k->arena, "x@%.*s", SLICE_ARG(slice_after(text, 2)));
-    TRY(address_parse(slice_of(probe), k->arena, out));
-    out->local = SLICE("*");
-    return OK;
-}
-
-static struct error alias_add_change(struct sql *db, void *arg)
-{
-    struct operation_call *k = arg;
-    struct address alias, target;
-    struct account account;
-    TRY(read_alias(k, k->words[2], &alias));
-    struct error e = account_find(db, k->words[3], k->arena, &account);
-    if (e.code == ERROR_NONE)
-        return address_add(db, &alias, account.id, ADDRESS_ALIAS, SLICE(""));
-    if (e.code != ERROR_NOT_FOUND)
-        return e;
-    struct domain ours;
-    TRY(address_parse(k->words[3], k->arena, &target));
-    if (domain_find(db, target.domain, k->arena, &ours).code == ERROR_NONE)
-        return error_make(ERROR_NOT_FOUND, "no account has that address");
-    return address_add(db, &alias, 0, ADDRESS_FORWARD, slice_of(address_text(&target, k->arena)));
-}
-
-static struct error alias_remove_change(struct sql *db, void *arg)
-{
-    struct operation_call *k = arg;
-    struct address alias;
-    struct account account;
-    TRY(read_alias(k, k->words[2], &alias));
-    account.id = 0;
-    (void)account_find(db, k->words[3], k->arena, &account);
-    return address_remove(db, &alias, account.id);
-}
-
-struct error run_alias_add(struct operation_call *k)
-{
-    return store_change(k->server->store, alias_add_change, k);
-}
-
-struct error run_alias_remove(struct operation_call *k)
-{
-    return store_change(k->server->store, alias_remove_change, k);
-}
-
-struct error run_alias_list(struct operation_call *k)
-{
-    struct account account;
-    struct address_row *rows;
-    size_t n;
-    SCOPED(store_reader_return) struct sql *db = store_reader(k->server->store);
-    TRY(operation_account(k, db, k->words[2], &account));
-    TRY(address_list(db, account.id, k->arena, &rows, &n));
-    for (size_t i = 0; i < n; i++)
-        buffer_printf(k->out, "%.*s%s\n", SLICE_ARG(rows[i].address), rows[i].kind == ADDRESS_PRIMARY ? " (primary)" : "");
-    return OK;
-}
 
 /* --- groups */
 
@@ -82,7 +17,10 @@ static struct error find_member(struct operation_call *k, struct sql *db, int64_
         *member = account.id;
         return OK;
     }
+    struct domain ours;
     TRY(address_parse(k->words[3], k->arena, &address));
+    if (domain_find(db, address.domain, k->arena, &ours).code == ERROR_NONE)
+        return operation_account(k, db, k->words[3], &account); /* one of ours that is not there is a mistake, no foreign address */
     *foreign = slice_of(address_text(&address, k->arena));
     return OK;
 }
@@ -90,7 +28,7 @@ static struct error find_member(struct operation_call *k, struct sql *db, int64_
 static struct error group_of(struct operation_call *k, struct sql *db, struct account *group)
 {
     TRY(operation_account(k, db, k->words[2], group));
-    return group->kind == ACCOUNT_GROUP ? OK : error_make(ERROR_INVALID, "that account is not a group");
+    return group->kind == ACCOUNT_GROUP ? OK : error_make(ERROR_CONFLICT, "that account is not a group; `kantorctl group add` makes one");
 }
 
 static struct error join_change(struct sql *db, void *arg)
@@ -117,12 +55,16 @@ static struct error leave_change(struct sql *db, void *arg)
 
 struct error run_group_join(struct operation_call *k)
 {
-    return store_change(k->server->store, join_change, k);
+    TRY(store_change(k->server->store, join_change, k));
+    report_say(&k->report, "%.*s is a member of %.*s", SLICE_ARG(k->words[3]), SLICE_ARG(k->words[2]));
+    return OK;
 }
 
 struct error run_group_leave(struct operation_call *k)
 {
-    return store_change(k->server->store, leave_change, k);
+    TRY(store_change(k->server->store, leave_change, k));
+    report_say(&k->report, "%.*s is no member of %.*s any more", SLICE_ARG(k->words[3]), SLICE_ARG(k->words[2]));
+    return OK;
 }
 
 struct error run_group_members(struct operation_call *k)
@@ -133,11 +75,11 @@ struct error run_group_members(struct operation_call *k)
     SCOPED(store_reader_return) struct sql *db = store_reader(k->server->store);
     TRY(group_of(k, db, &group));
     TRY(member_list(db, group.id, k->arena, &rows, &n));
+    report_list(&k->report, "member kind");
     for (size_t i = 0; i < n; i++) {
-        struct slice name = rows[i].foreign;
-        if (rows[i].member && account_get(db, rows[i].member, k->arena, &member).code == ERROR_NONE)
-            name = member.name;
-        buffer_printf(k->out, "%.*s\n", SLICE_ARG(name));
+        bool ours = rows[i].member && account_get(db, rows[i].member, k->arena, &member).code == ERROR_NONE;
+        report_text(&k->report, ours ? member.name : rows[i].foreign);
+        report_word(&k->report, ours ? operation_kind_words[member.kind] : "elsewhere");
     }
     return OK;
 }
@@ -179,21 +121,35 @@ static struct error app_add_change(struct sql *db, void *arg)
     return app_password_add(db, x->account, &x->made, x->k->words[3], x->scope, &x->id);
 }
 
+static void scope_words(int scope, struct slice *words, size_t *n)
+{
+    *n = 0;
+    for (size_t s = 0; s < 4; s++)
+        if (scope & scopes[s].bit)
+            words[(*n)++] = scopes[s].word;
+}
+
 struct error run_app_password_add(struct operation_call *k)
 {
     struct app_change x = {.k = k};
     struct account account;
-    if (!k->server->login)
-        return error_make(ERROR_UNSUPPORTED, "app passwords are made by the running server; start it first");
+    struct slice words[4];
+    size_t n;
     TRY(read_scope(k, &x.scope));
-    {
-        SCOPED(store_reader_return) struct sql *db = store_reader(k->server->store);
-        TRY(operation_account(k, db, k->words[2], &account));
-    }
+    TRY(operation_account_now(k, k->words[2], &account));
+    if (!k->server->login || account_is_gone(account.state))
+        return error_make(ERROR_CONFLICT, "the account is removed; bring it back first with `kantorctl account restore`");
     x.account = account.id;
     TRY(app_password_make(k->server->login, account.name, &x.made));
     TRY(store_change(k->server->store, app_add_change, &x));
-    buffer_printf(k->out, "%s\n", x.made.text);
+    report_one(&k->report, "id name scopes password");
+    report_number(&k->report, x.id);
+    report_text(&k->report, k->words[3]);
+    scope_words(x.scope, words, &n);
+    report_texts(&k->report, words, n);
+    report_word(&k->report, x.made.text);
+    k->report.only_said = 1; /* people and scripts want the password alone */
+    report_say(&k->report, "%s", x.made.text);
     return OK;
 }
 
@@ -201,18 +157,19 @@ struct error run_app_password_list(struct operation_call *k)
 {
     struct account account;
     struct app_password *all;
-    size_t n;
+    struct slice words[4];
+    size_t n, n_words;
     SCOPED(store_reader_return) struct sql *db = store_reader(k->server->store);
     TRY(operation_account(k, db, k->words[2], &account));
     TRY(app_password_list(db, account.id, k->arena, &all, &n));
+    report_list(&k->report, "id name scopes made last_used");
     for (size_t i = 0; i < n; i++) {
-        buffer_printf(k->out, "%-6lld %-30.*s ", (long long)all[i].id, SLICE_ARG(all[i].name));
-        for (size_t s = 0; s < 4; s++)
-            if (all[i].scope & scopes[s].bit)
-                buffer_printf(k->out, "%s ", scopes[s].word.p);
-        buffer_add(k->out, SLICE(" last used "));
-        operation_date(all[i].used, k->out);
-        buffer_add(k->out, SLICE("\n"));
+        scope_words(all[i].scope, words, &n_words);
+        report_number(&k->report, all[i].id);
+        report_text(&k->report, all[i].name);
+        report_texts(&k->report, words, n_words);
+        report_date(&k->report, all[i].created);
+        report_date(&k->report, all[i].used);
     }
     return OK;
 }
@@ -230,17 +187,12 @@ struct error run_app_password_remove(struct operation_call *k)
     uint64_t id;
     if (!slice_number(k->words[3], INT64_MAX, &id))
         return error_make(ERROR_INVALID, "the id is the number that `kantorctl app-password list` shows");
-    {
-        SCOPED(store_reader_return) struct sql *db = store_reader(k->server->store);
-        TRY(operation_account(k, db, k->words[2], &account));
-    }
+    TRY(operation_account_now(k, k->words[2], &account));
     x.account = account.id;
     x.id = (int64_t)id;
     TRY(store_change(k->server->store, app_remove_change, &x));
-    if (k->server->login)
-        login_forget(k->server->login, account.id);
-    if (k->server->net)
-        (void)net_kill(k->server->net, NULL, account.id);
+    operation_throw_out(k, account.id);
+    report_say(&k->report, "revoked");
     return OK;
 }
 
@@ -259,49 +211,100 @@ static struct error grant_change_run(struct sql *db, void *arg)
     struct mailbox m = {0};
     TRY(operation_account(x->k, db, owner_name, &owner));
     TRY(operation_account(x->k, db, x->k->words[3], &grantee));
-    if (path.n)
-        TRY(mailbox_find(db, owner.id, path, x->k->arena, &m));
+    struct error e = path.n ? mailbox_find(db, owner.id, path, x->k->arena, &m) : OK;
+    if (e.code == ERROR_NOT_FOUND)
+        return error_make(ERROR_NOT_FOUND, arena_printf(x->k->arena, "%.*s has no mailbox \"%.*s\"", SLICE_ARG(owner.name), SLICE_ARG(slice_first(path, 200))));
+    TRY(e);
     return grant_set(db, (struct actor){0, 0}, owner.id, m.c.id, grantee.id, x->rights);
+}
+
+static const struct {
+    struct slice word;
+    int rights;
+} right_words[] = {
+    {{"read", 4}, RIGHT_LOOKUP | RIGHT_READ | RIGHT_SEEN},
+    {{"write", 5}, RIGHT_LOOKUP | RIGHT_READ | RIGHT_SEEN | RIGHT_WRITE | RIGHT_INSERT | RIGHT_DELETE | RIGHT_EXPUNGE},
+    {{"all", 3}, RIGHT_ALL & ~(RIGHT_ADMIN | RIGHT_SEND_ON_BEHALF)},
+    {{"send-as", 7}, RIGHT_SEND_AS},
+};
+
+static struct error read_rights(struct slice text, int *rights)
+{
+    char letters[64];
+    size_t n = 0;
+    int some = 0;
+    *rights = 0;
+    if (slice_eq(text, SLICE("-")))
+        return OK;
+    for (size_t i = 0; i < sizeof right_words / sizeof right_words[0]; i++)
+        if (slice_eq(text, right_words[i].word)) {
+            *rights = right_words[i].rights;
+            return OK;
+        }
+    for (size_t i = 0; i < text.n && n < sizeof letters; i++) {
+        if (text.p[i] == 'S')
+            *rights |= RIGHT_SEND_AS;
+        else
+            letters[n++] = text.p[i];
+    }
+    if (rights_read(slice_make(letters, n), &some).code != ERROR_NONE)
+        return error_make(ERROR_INVALID, "rights are read, write, all, send-as, letters of lrswipkxtea with S (send as), or - for none");
+    *rights |= some;
+    return OK;
 }
 
 struct error run_grant_set(struct operation_call *k)
 {
     struct grant_change x = {.k = k};
-    char letters[64];
-    size_t n = 0;
-    struct slice text = k->words[4];
-    if (!slice_eq(text, SLICE("-"))) {
-        int rights;
-        for (size_t i = 0; i < text.n && n < sizeof letters; i++) {
-            if (text.p[i] == 'S')
-                x.rights |= RIGHT_SEND_AS;
-            else
-                letters[n++] = text.p[i];
-        }
-        TRY(rights_read(slice_make(letters, n), &rights));
-        x.rights |= rights;
+    TRY(read_rights(k->words[4], &x.rights));
+    TRY(store_change(k->server->store, grant_change_run, &x));
+    report_say(&k->report, "set");
+    return OK;
+}
+
+struct error run_grant_remove(struct operation_call *k)
+{
+    struct grant_change x = {.k = k, .rights = 0};
+    TRY(store_change(k->server->store, grant_change_run, &x));
+    report_say(&k->report, "removed");
+    return OK;
+}
+
+/* The path of a mailbox, from its rows upwards. */
+static struct error path_of(struct operation_call *k, struct sql *db, int64_t id, struct slice *out)
+{
+    *out = slice_make(NULL, 0);
+    for (int depth = 0; id > 0 && depth <= MAILBOX_DEPTH_MAX; depth++) {
+        struct collection c;
+        TRY(collection_get(db, id, k->arena, &c));
+        char *longer = out->p ? arena_printf(k->arena, "%.*s/%.*s", SLICE_ARG(c.name), SLICE_ARG(*out)) : arena_string(k->arena, c.name);
+        *out = slice_of(longer);
+        id = c.parent;
     }
-    return store_change(k->server->store, grant_change_run, &x);
+    return OK;
 }
 
 struct error run_grant_list(struct operation_call *k)
 {
     struct account owner, grantee;
     struct grant *all;
-    struct collection c;
     size_t n;
     SCOPED(store_reader_return) struct sql *db = store_reader(k->server->store);
     TRY(operation_account(k, db, k->words[2], &owner));
     TRY(grant_list(db, owner.id, k->arena, &all, &n));
+    report_list(&k->report, "grantee rights mailbox");
     for (size_t i = 0; i < n; i++) {
-        TRY(account_get(db, all[i].grantee, k->arena, &grantee));
-        buffer_printf(k->out, "%-40.*s ", SLICE_ARG(grantee.name));
-        rights_write(all[i].rights, k->out);
+        struct buffer letters = {0};
+        struct slice path = slice_make(NULL, 0);
+        if (account_get(db, all[i].grantee, k->arena, &grantee).code != ERROR_NONE || (all[i].collection && path_of(k, db, all[i].collection, &path).code != ERROR_NONE))
+            continue; /* the mailbox went meanwhile */
+        rights_write(all[i].rights, &letters);
         if (all[i].rights & RIGHT_SEND_AS)
-            buffer_add_char(k->out, 'S');
-        if (all[i].collection && collection_get(db, all[i].collection, k->arena, &c).code == ERROR_NONE)
-            buffer_printf(k->out, " on %.*s", SLICE_ARG(c.name));
-        buffer_add(k->out, SLICE("\n"));
+            buffer_add_char(&letters, 'S');
+        report_text(&k->report, grantee.name);
+        report_text(&k->report, buffer_slice(&letters));
+        report_text(&k->report, all[i].collection ? path : SLICE("(all)"));
+        buffer_free(&letters);
     }
     return OK;
 }

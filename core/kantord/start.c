@@ -36,7 +36,10 @@ static void every_minute(void *arg)
 static void every_day(void *arg)
 {
     struct kantord *k = arg;
-    struct error e = store_collect_garbage(k->server.store);
+    int64_t purged;
+    struct error e = account_purge(k->server.store, 0, &purged);
+    if (e.code == ERROR_NONE)
+        e = store_collect_garbage(k->server.store);
     if (e.code != ERROR_NONE)
         LOG_EVENT(LOG_WARN, "garbage-not-collected", LOG_FAILURE(e));
 }

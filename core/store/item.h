@@ -52,6 +52,9 @@ struct error item_vanished(struct sql *db, int64_t collection, int64_t since, st
 /* The uids whose row changed (or came) after `since`; walks the log when short, else scans. */
 struct error item_changed(struct sql *db, int64_t collection, int64_t since, struct uid_set *out);
 
+/* The hash of each content that stands in the collection, or was moved out of it to another (not expunged: that may be brought in again): what an import knows already. */
+struct error item_contents(struct sql *db, int64_t collection, void (*each)(void *arg, const unsigned char hash[32]), void *arg);
+
 /* --- writing, in a change */
 
 struct item_new {

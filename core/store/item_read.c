@@ -178,3 +178,17 @@ struct error item_changed(struct sql *db, int64_t collection, int64_t since, str
     uid_set_free(&candidates);
     return e;
 }
+
+struct error item_contents(struct sql *db, int64_t collection, void (*each)(void *arg, const unsigned char hash[32]), void *arg)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT b.hash FROM item i JOIN blob b ON b.id = i.blob WHERE i.collection = $1 UNION ALL "
+                                                       "SELECT b.hash FROM gone g JOIN blob b ON b.id = g.blob WHERE g.collection = $1 AND g.why = $2");
+    sql_bind_int(st, 1, collection);
+    sql_bind_int(st, 2, GONE_MOVED);
+    while (sql_row(st)) {
+        struct slice hash = sql_blob(st, 0);
+        if (hash.n == 32)
+            each(arg, (const unsigned char *)hash.p);
+    }
+    return sql_result(st);
+}

@@ -99,7 +99,7 @@ static struct error find_foreign(struct sql *db, int64_t actor, struct slice roo
         return NOT_FOUND; /* in the same words: which accounts exist is not told here */
     TRY(e);
     int shared = slice_eq(root, SLICE(MAILBOX_SHARED));
-    if (account.id == actor || (account.kind == ACCOUNT_PERSON) == shared || account.state == ACCOUNT_DELETED)
+    if (account.id == actor || (account.kind == ACCOUNT_PERSON) == shared || account_is_gone(account.state))
         return NOT_FOUND;
     out->account = account.id;
     out->prefix = slice_first(path, root.n + 1 + name.n);
@@ -261,7 +261,7 @@ static struct error list_shared(struct listing *l)
             first++;
         if (first < i || grants[i].account == l->actor)
             continue; /* this account was listed with its first grant */
-        if (account_get(l->db, grants[i].account, l->arena, &account).code != ERROR_NONE || account.state == ACCOUNT_DELETED)
+        if (account_get(l->db, grants[i].account, l->arena, &account).code != ERROR_NONE || account_is_gone(account.state))
             continue;
         const char *root = account.kind == ACCOUNT_PERSON ? MAILBOX_OTHERS : MAILBOX_SHARED;
         char *prefix = arena_printf(l->arena, "%s/%.*s", root, SLICE_ARG(account.name));

@@ -1,4 +1,5 @@
 """kantorctl, the admin listener, the start and the end of the server."""
+import json
 import os
 import subprocess
 
@@ -31,7 +32,7 @@ def test_an_app_password_opens_its_scope_only_and_dies_when_removed(server, pers
     c = server.pop3()
     c.ok("USER " + person)
     assert c.err("PASS " + secret).startswith("[AUTH]")
-    server.ctl("app-password", "remove", person, server.ctl("app-password", "list", person).split()[0])
+    server.ctl("app-password", "remove", person, json.loads(server.ctl("app-password", "list", person, "--json"))[0]["id"])
     assert server.imap().no('LOGIN "%s" "%s"' % (person, secret)).code_name == "AUTHENTICATIONFAILED"
 
 
@@ -97,9 +98,9 @@ def test_kantorctl_works_on_a_stopped_servers_files(fresh):
 def test_the_queue_can_be_listed_shown_and_emptied(fresh):
     c = fresh.submission("budi")
     c.deliver("budi@kantor.example", "friend@else.where", message("to the world"), "ENVID=abc RET=HDRS")
-    listed = fresh.ctl("queue", "list")
-    assert "to <friend@else.where> waiting" in listed
-    number = listed.split()[0]
+    listed = json.loads(fresh.ctl("queue", "list", "--json"))
+    assert [(q["from"], q["to"], q["state"]) for q in listed] == [("budi@kantor.example", "friend@else.where", "waiting")]
+    number = listed[0]["id"]
     assert "Subject: to the world" in fresh.ctl("queue", "show", number)
     fresh.ctl("queue", "delete", number)
     assert "0 messages" in fresh.ctl("queue", "list")

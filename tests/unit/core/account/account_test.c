@@ -1,4 +1,5 @@
 /* Addresses in one form, accounts with their mailboxes, and where mail for an address goes */
+#include "core/clock.h"
 #include "tests/unit/core/account/world.h"
 
 /* --- addresses */
@@ -176,7 +177,7 @@ static void an_address_resolves_exactly_then_without_detail_then_to_the_catch_al
     assert_int_equal(resolve(w, "budi@kantor.example", &r).code, ERROR_DENIED);
 }
 
-static void groups_unfold_each_member_once_and_cycles_are_cut(void **state)
+static void groups_unfold_each_member_once_and_no_group_contains_itself(void **state)
 {
     struct world *w = *state;
     struct resolved r;
@@ -187,7 +188,7 @@ static void groups_unfold_each_member_once_and_cycles_are_cut(void **state)
     assert_int_equal(step(w, (struct step){.what = MEMBER, .account = tim, .other = sari}), ERROR_NONE);
     assert_int_equal(step(w, (struct step){.what = MEMBER, .account = all, .other = tim}), ERROR_NONE);
     assert_int_equal(step(w, (struct step){.what = MEMBER, .account = all, .other = budi}), ERROR_NONE);
-    assert_int_equal(step(w, (struct step){.what = MEMBER, .account = tim, .other = all}), ERROR_NONE);
+    assert_int_equal(step(w, (struct step){.what = MEMBER, .account = tim, .other = all}), ERROR_CONFLICT);
     assert_int_equal(step(w, (struct step){.what = FOREIGN, .account = tim, .text = "x@foreign.example"}), ERROR_NONE);
     assert_int_equal(step(w, (struct step){.what = FOREIGN, .account = all, .text = "x@foreign.example"}), ERROR_NONE);
     assert_int_equal(step(w, (struct step){.what = FOREIGN, .account = all, .text = "sari+team@kantor.example"}), ERROR_NONE);
@@ -200,6 +201,82 @@ static void groups_unfold_each_member_once_and_cycles_are_cut(void **state)
     assert_int_equal(step(w, (struct step){.what = MEMBER, .account = tim, .other = tim}), ERROR_NOT_FOUND);
     assert_int_equal(step(w, (struct step){.what = MEMBER, .account = budi, .other = sari}), ERROR_NOT_FOUND);
     assert_int_equal(step(w, (struct step){.what = MEMBER, .account = tim, .other = 999}), ERROR_NOT_FOUND);
+}
+
+struct naming {
+    struct world *w;
+    int64_t account;
+    const char *text;
+    enum { REMOVE, RESTORE, RENAME, DOMAIN_ALIAS } what;
+};
+
+static struct error naming_change(struct sql *db, void *arg)
+{
+    struct naming *x = arg;
+    if (x->what == REMOVE)
+        return account_remove(db, x->account, clock_now() + 60);
+    if (x->what == RESTORE)
+        return account_restore(db, x->account);
+    if (x->what == DOMAIN_ALIAS)
+        return domain_alias_add(db, slice_of(x->text), SLICE("kantor.example"));
+    struct address address = address_of(x->w, x->text);
+    return account_rename(db, x->account, &address, ACCOUNT_KEEP_OLD_NAME);
+}
+
+static enum error_code name_step(struct world *w, struct naming x)
+{
+    x.w = w;
+    return store_change(w->store, naming_change, &x).code;
+}
+
+static void a_removed_account_keeps_its_address_and_comes_back_until_it_is_purged(void **state)
+{
+    struct world *w = *state;
+    struct resolved r;
+    int64_t n, budi = add(w, ACCOUNT_PERSON, "budi@kantor.example");
+    assert_int_equal(name_step(w, (struct naming){.account = budi, .what = REMOVE}), ERROR_NONE);
+    assert_int_equal(resolve(w, "budi@kantor.example", &r).code, ERROR_NOT_FOUND);
+    assert_int_equal(step(w, (struct step){.what = ADD, .text = "budi@kantor.example", .number = ACCOUNT_PERSON}), ERROR_EXISTS);
+    assert_int_equal(name_step(w, (struct naming){.account = budi, .what = RESTORE}), ERROR_NONE);
+    goes_to(w, "budi@kantor.example", budi);
+    assert_int_equal(name_step(w, (struct naming){.account = budi, .what = REMOVE}), ERROR_NONE);
+    assert_int_equal(account_purge(w->store, 0, &n).code, ERROR_NONE);
+    assert_int_equal(n, 0); /* its date has not come */
+    clock_set_fake(clock_now() + 61);
+    assert_int_equal(account_purge(w->store, 0, &n).code, ERROR_NONE);
+    clock_set_fake(0);
+    assert_int_equal(n, 1);
+    assert_int_equal(name_step(w, (struct naming){.account = budi, .what = RESTORE}), ERROR_CONFLICT);
+    assert_true(add(w, ACCOUNT_PERSON, "budi@kantor.example") > budi); /* the address is free, the id is not */
+}
+
+static void a_renamed_account_has_both_addresses_and_an_alias_domain_means_its_target(void **state)
+{
+    struct world *w = *state;
+    int64_t budi = add(w, ACCOUNT_PERSON, "budi@kantor.example"), sari = add(w, ACCOUNT_PERSON, "sari@kantor.example");
+    assert_int_equal(name_step(w, (struct naming){.account = budi, .text = "budiman@cabang.example", .what = RENAME}), ERROR_NONE);
+    goes_to(w, "budi@kantor.example", budi);
+    goes_to(w, "budiman@cabang.example", budi);
+    assert_int_equal(name_step(w, (struct naming){.account = budi, .text = "sari@kantor.example", .what = RENAME}), ERROR_EXISTS);
+    assert_int_equal(name_step(w, (struct naming){.account = budi, .text = "budi@kantor.example", .what = RENAME}), ERROR_NONE); /* and back */
+    goes_to(w, "budiman@cabang.example", budi);
+    assert_int_equal(name_step(w, (struct naming){.text = "kantor.test", .what = DOMAIN_ALIAS}), ERROR_NONE);
+    goes_to(w, "sari@kantor.test", sari);
+}
+
+static void the_detail_begins_at_the_configured_characters(void **state)
+{
+    struct world *w = *state;
+    struct resolved r;
+    int64_t budi = add(w, ACCOUNT_PERSON, "budi@kantor.example");
+    address_set_separators("-=");
+    goes_to(w, "budi-news@kantor.example", budi);
+    goes_to(w, "budi=news@kantor.example", budi);
+    assert_int_equal(resolve(w, "budi+news@kantor.example", &r).code, ERROR_NOT_FOUND);
+    address_set_separators("");
+    assert_int_equal(resolve(w, "budi-news@kantor.example", &r).code, ERROR_NOT_FOUND);
+    address_set_separators("+");
+    goes_to(w, "budi+news@kantor.example", budi);
 }
 
 static void groups_nest_ten_deep_and_one_more_is_refused(void **state)
@@ -274,8 +351,11 @@ int main(void)
         IN_A_WORLD(a_domain_is_removed_only_when_nobody_stands_in_it),
         IN_A_WORLD(many_accounts_are_made_in_batches_and_the_command_can_be_repeated),
         IN_A_WORLD(an_address_resolves_exactly_then_without_detail_then_to_the_catch_all),
-        IN_A_WORLD(groups_unfold_each_member_once_and_cycles_are_cut),
+        IN_A_WORLD(groups_unfold_each_member_once_and_no_group_contains_itself),
         IN_A_WORLD(groups_nest_ten_deep_and_one_more_is_refused),
+        IN_A_WORLD(a_removed_account_keeps_its_address_and_comes_back_until_it_is_purged),
+        IN_A_WORLD(a_renamed_account_has_both_addresses_and_an_alias_domain_means_its_target),
+        IN_A_WORLD(the_detail_begins_at_the_configured_characters),
         IN_A_WORLD(forwards_leave_the_house_or_come_back_in),
         IN_A_WORLD(one_sends_with_the_own_addresses_only),
     };

@@ -1,0 +1,59 @@
+/* core/kantorctl/secret.c -- reading a password */
+#include "core/kantorctl/secret.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+#include <utf8proc.h>
+
+enum { LINE_BYTES = 512 };
+
+static struct error read_line(struct arena *a, struct slice *out)
+{
+    char line[LINE_BYTES];
+    size_t n = 0;
+    for (char c; n < sizeof line && read(0, &c, 1) == 1 && c != '\n';)
+        line[n++] = c;
+    if (n && line[n - 1] == '\r')
+        n--;
+    *out = arena_copy(a, slice_make(line, n));
+    explicit_bzero(line, sizeof line);
+    if (!out->p)
+        return error_make(ERROR_MEMORY, "no memory for a password");
+    for (size_t at = 0; at < n;) {
+        utf8proc_int32_t point;
+        utf8proc_ssize_t k = utf8proc_iterate((const utf8proc_uint8_t *)out->p + at, (utf8proc_ssize_t)(n - at), &point);
+        if (k <= 0)
+            return error_make(ERROR_INVALID, "the password is not UTF-8; set your terminal to UTF-8, or use other letters");
+        at += (size_t)k;
+    }
+    return OK;
+}
+
+struct error secret_read(struct arena *a, struct slice *out)
+{
+    return read_line(a, out);
+}
+
+struct error secret_ask(const char *what, struct arena *a, struct slice *out)
+{
+    struct termios before, unseen;
+    struct slice again;
+    if (tcgetattr(0, &before) != 0)
+        return error_make(ERROR_IO, "the terminal cannot be set to hide a password");
+    unseen = before;
+    unseen.c_lflag &= ~(tcflag_t)ECHO;
+    (void)tcsetattr(0, TCSAFLUSH, &unseen);
+    (void)fprintf(stderr, "%s: ", what);
+    struct error e = read_line(a, out);
+    if (e.code == ERROR_NONE && out->n) {
+        (void)fprintf(stderr, "\nOnce more: ");
+        e = read_line(a, &again);
+        if (e.code == ERROR_NONE && !slice_eq(*out, again))
+            e = error_make(ERROR_INVALID, "the two were not the same; nothing was changed");
+    }
+    (void)fputc('\n', stderr);
+    (void)tcsetattr(0, TCSAFLUSH, &before);
+    return e;
+}
