@@ -23,8 +23,10 @@ static void write_remaining(const struct progress *p, int64_t took_ms)
 
 void progress_show(struct progress *p)
 {
+    if (!p->shown)
+        return;
     int64_t now = clock_ms(), took = now - p->since_ms;
-    if (!p->shown || now - p->last_ms < EVERY_MS)
+    if (now - p->last_ms < EVERY_MS)
         return;
     p->last_ms = now;
     p->lines = 1;

@@ -50,6 +50,7 @@ void sender_close(struct sender *s)
 {
     free(s->labels);
     s->labels = NULL;
+    buffer_free(&s->piece);
 }
 
 /* What the server has to say meanwhile. Once it has answered nothing more is sent. */
@@ -69,16 +70,26 @@ struct error sender_begin(struct sender *s, const char *label, enum sender_form 
     return frame_send(&s->call->frames, FRAME_MESSAGE, form == SENDER_EXACT ? SLICE("exact") : SLICE(""));
 }
 
+static struct error send_piece(struct sender *s)
+{
+    struct error e = s->piece.failed ? error_make(ERROR_MEMORY, "no memory for an import") : frame_send(&s->call->frames, FRAME_DATA, buffer_slice(&s->piece));
+    buffer_clear(&s->piece);
+    return e;
+}
+
 struct error sender_data(struct sender *s, struct slice bytes)
 {
     s->progress.bytes += (int64_t)bytes.n;
     progress_show(&s->progress);
-    return bytes.n ? frame_send(&s->call->frames, FRAME_DATA, bytes) : OK;
+    buffer_add(&s->piece, bytes);
+    return buffer_length(&s->piece) < FRAME_DATA_BYTES ? OK : send_piece(s);
 }
 
 struct error sender_end(struct sender *s, const struct about *about)
 {
     struct buffer b = {0};
+    if (buffer_length(&s->piece))
+        TRY(send_piece(s));
     buffer_add(&b, SLICE("{\"mailbox\": "));
     report_json_text(about->mailbox, &b);
     buffer_printf(&b, ", \"received\": %lld%s, \"flags\": [", (long long)about->received, about->drop ? ", \"drop\": true" : "");

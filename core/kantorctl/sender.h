@@ -20,6 +20,7 @@ struct sender {
     struct progress progress;
     int64_t number;  /* of the message that is coming, as the server counts */
     int64_t skipped;
+    struct buffer piece; /* bytes of the message that are not sent yet */
     char (*labels)[SENDER_LABEL_BYTES]; /* of the last messages: the server names one by its number */
 };
 

@@ -52,6 +52,7 @@ struct importing {
     struct arriving *batch;
     size_t n, bytes, files;
     struct blob_put put; /* the message that is coming */
+    struct buffer lines; /* a piece of it with its line ends put right */
     int coming, after_cr, exact;
     struct error put_result;
     int64_t number, imported, there, refused;
@@ -235,21 +236,22 @@ static struct error flush(struct importing *x)
 
 /* --- a message */
 
-/* Bare line feeds become CR LF; what is there already stays. The piece before may have ended with the CR. */
+/* Bare line feeds become CR LF; what is there already stays. The piece before may have ended with the CR. One put a piece: a large message's is a write. */
 static struct error put_lines(struct importing *x, struct slice s)
 {
     if (x->exact)
         return blob_put_add(&x->put, s);
+    buffer_clear(&x->lines);
     while (s.n) {
         size_t n = slice_find(s, '\n');
         int bare = n < s.n && (n == 0 ? !x->after_cr : s.p[n - 1] != '\r');
-        TRY(blob_put_add(&x->put, slice_first(s, bare ? n : n + 1)));
+        buffer_add(&x->lines, slice_first(s, bare ? n : n + 1));
         if (bare)
-            TRY(blob_put_add(&x->put, SLICE("\r\n")));
+            buffer_add(&x->lines, SLICE("\r\n"));
         x->after_cr = n == s.n && s.p[s.n - 1] == '\r';
         s = slice_after(s, n + 1);
     }
-    return OK;
+    return x->lines.failed ? error_make(ERROR_MEMORY, "no memory for an import") : blob_put_add(&x->put, buffer_slice(&x->lines));
 }
 
 /* When it came, by the newest Received field, else by Date. */
@@ -390,6 +392,7 @@ static struct error import_into(struct operation_call *k, struct importing *x)
     for (struct target *t = x->targets; t; t = t->next)
         free(t->known);
     arena_free(&x->arena);
+    buffer_free(&x->lines);
     report_one(&k->report, "imported already_there refused");
     report_number(&k->report, x->imported);
     report_number(&k->report, x->there);
@@ -484,6 +487,22 @@ static struct error add_names(struct sql *db, struct person *p)
     return OK;
 }
 
+/* A new account has mailboxes and subscriptions of its own; all but INBOX come anew, as the export has them. */
+static struct error empty_tree(struct sql *db, struct person *p, int64_t id)
+{
+    struct collection *all;
+    struct slice *names;
+    size_t n;
+    TRY(collection_list(db, id, COLLECTION_MAILBOX, p->k->arena, &all, &n));
+    for (size_t i = 0; i < n; i++)
+        if (all[i].role != ROLE_INBOX)
+            TRY(collection_remove(db, (struct actor){id, 0}, all[i].id));
+    TRY(subscription_list(db, id, p->k->arena, &names, &n));
+    for (size_t i = 0; i < n; i++)
+        TRY(subscription_remove(db, id, names[i]));
+    return OK;
+}
+
 static struct error make_person(struct sql *db, void *arg)
 {
     struct person *p = arg;
@@ -495,6 +514,7 @@ static struct error make_person(struct sql *db, void *arg)
         TRY(address_parse(p->name, p->k->arena, &address));
         TRY(account_add(db, (struct actor){0, 0}, kind_of(member(p->about, "kind")), &address, member(p->about, "name"), &id));
         TRY(account_set_quota(db, id, json_integer_value(json_object_get(p->about, "quota")), json_integer_value(json_object_get(p->about, "quota_items"))));
+        TRY(empty_tree(db, p, id));
         e = account_get(db, id, p->k->arena, &p->account);
     }
     TRY(e);
