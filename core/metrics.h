@@ -1,4 +1,4 @@
-/* core/metrics.h -- counters for /metrics and `kantorctl top`
+/* core/metrics.h -- counters and histograms for /metrics and `kantorctl top`
  *
  * A closed set (attacks.md CO-03): a counter is a row here, labels are part of the row. Adding one is one atomic instruction.
  * Gauges that belong to a module (queue length, connections) are read through a callback when somebody asks.
@@ -31,7 +31,6 @@
     X(STORE_CHANGES,               "store_changes_total",              "",                         "changes made durable")              \
     X(STORE_COMMITS,               "store_commits_total",              "",                         "commits")                           \
     X(STORE_FAILURES,              "store_failures_total",             "",                         "changes that a full or failing disk refused") \
-    X(STORE_WAIT_US,               "store_wait_microseconds_total",    "",                         "time that callers waited for the writer") \
     X(BYTES_IN,                    "bytes_total",                      "direction=\"in\"",         "bytes over client connections")     \
     X(BYTES_OUT,                   "bytes_total",                      "direction=\"out\"",        "bytes over client connections")
 
@@ -46,8 +45,25 @@ enum metric {
 void metric_add(enum metric m, uint64_t n);
 uint64_t metric_get(enum metric m);
 
-/* A number that is read when asked for; `name` and `help` static. Registered before threads start. The callback may run on any thread. */
-void metric_gauge(const char *name, const char *help, int64_t (*read)(void *arg), void *arg);
+/*        id                        name                                help (times in seconds) */
+#define HISTOGRAMS(X)                                                                                                                   \
+    X(STORE_COMMIT,                "store_commit_seconds",             "time of a batch of changes from its first statement to the disk") \
+    X(STORE_CHANGE,                "store_change_seconds",             "time that a change took for its caller, waiting included")        \
+    X(MAIL_DELIVERY,               "mail_delivery_seconds",            "time from a whole message received to its copies being durable")
+
+enum histogram {
+#define HISTOGRAM_ENUM(id, name, help) HISTOGRAM_##id,
+    HISTOGRAMS(HISTOGRAM_ENUM)
+#undef HISTOGRAM_ENUM
+        HISTOGRAM_COUNT
+};
+
+/* Counts one duration. A few atomic instructions. Thread: any. */
+void metric_observe(enum histogram h, int64_t microseconds);
+
+/* A number that is read when asked for; texts static. `labels` is "" or like "service=\"imap\""; gauges of one name are registered one after the other, before
+ * threads start. The callback may run on any thread. */
+void metric_gauge(const char *name, const char *labels, const char *help, int64_t (*read)(void *arg), void *arg);
 
 /* The whole page in Prometheus' text format 0.0.4. */
 void metrics_write(struct buffer *out);

@@ -129,7 +129,10 @@ struct error call_next(struct call *call, enum frame_kind *kind, struct slice *b
     TRY(frame_read(&call->frames, kind, bytes));
     switch (*kind) {
     case FRAME_TEXT:
-        (void)fwrite(bytes->p, 1, bytes->n, stdout);
+        if (call->text)
+            buffer_add(call->text, *bytes);
+        else
+            (void)fwrite(bytes->p, 1, bytes->n, stdout);
         break;
     case FRAME_RESULT:
         take_result(call, *bytes);

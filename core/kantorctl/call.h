@@ -21,6 +21,7 @@ struct call {
     struct arena *arena;
     int status; /* of the result, once it came */
     int answered;
+    struct buffer *text; /* where text goes; NULL: standard output */
     int64_t notes;
     void (*note)(void *arg, struct slice json); /* a message that was refused; NULL: is not shown */
     void (*progress)(void *arg, struct slice json);

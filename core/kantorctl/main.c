@@ -114,12 +114,9 @@ static int ask(const struct config *c, const struct operation *row, struct opera
     struct error e = find_secret(row, k, &secret);
     if (e.code != ERROR_NONE)
         return fail(e);
+    if (row->flags & OPERATION_LOCAL)
+        return top_run(c, k->arena, operation_option(k, "once").p != NULL, operation_option(k, "json").p != NULL);
     e = call_open(c, k->arena, &call);
-    if (e.code == ERROR_NONE && row->flags & OPERATION_LOCAL) {
-        int status = top_run(&call, operation_option(k, "once").p != NULL, operation_option(k, "json").p != NULL);
-        call_close(&call);
-        return status;
-    }
     if (e.code == ERROR_NONE)
         e = call_request(&call, words, n, secret);
     int status;

@@ -4,7 +4,7 @@
 
 #include "core/kantorctl/call.h"
 
-/* once: two looks a second apart, printed once (json: one object). Else until q or a signal. Opens calls of its own; `call` says only that the server runs. */
-int top_run(struct call *call, int once, int json);
+/* once: two looks a second apart, printed once (json: one object); else until q or a signal. The exit status. */
+int top_run(const struct config *c, struct arena *a, int once, int json);
 
 #endif

@@ -34,20 +34,38 @@ static enum frame http_frame(struct connection *c)
     return FRAME_CLOSE;
 }
 
+/* The writer runs and the disk takes a commit. */
 static struct error is_alive(struct sql *db, void *arg)
 {
     (void)arg;
     return setting_set(db, 0, SLICE("healthz"), SLICE("1"));
 }
 
+/* What a person who is paged does first. */
+static const char *remedy(enum error_code code)
+{
+    switch (code) {
+    case ERROR_FULL:
+        return "the disk is full; make room, the server goes on by itself";
+    case ERROR_CORRUPT:
+        return "the store is damaged; run `kantorctl check`";
+    case ERROR_BUSY:
+        return "too many changes wait for the disk";
+    case ERROR_IO:
+        return "the store is not writable; look at the disk and the log";
+    default:
+        return "the store does not take changes";
+    }
+}
+
 static void healthz(struct connection *c, int head_only)
 {
     struct server *server = net_user(c->net);
-    struct error e = store_change(server->store, is_alive, NULL); /* the writer runs and the disk takes a commit */
+    struct error e = store_change(server->store, is_alive, NULL);
     if (e.code == ERROR_NONE)
         reply(c, "200 OK", "text/plain", SLICE("ok\n"), head_only);
     else
-        reply(c, "503 Service Unavailable", "text/plain", slice_of(arena_printf(&c->arena, "the store does not take changes: %s\n", e.text)), head_only);
+        reply(c, "503 Service Unavailable", "text/plain", slice_of(arena_printf(&c->arena, "%s: %s\n", remedy(e.code), e.text ? e.text : error_word(e.code))), head_only);
 }
 
 static enum run http_run(struct connection *c)
@@ -61,7 +79,7 @@ static enum run http_run(struct connection *c)
     } else if (slice_eq(path, SLICE("/metrics"))) {
         struct buffer b = {0};
         metrics_write(&b);
-        reply(c, "200 OK", "text/plain; version=0.0.4", buffer_slice(&b), head_only);
+        reply(c, "200 OK", "text/plain; version=0.0.4; charset=utf-8", buffer_slice(&b), head_only);
         buffer_free(&b);
     } else if (slice_eq(path, SLICE("/healthz"))) {
         healthz(c, head_only);

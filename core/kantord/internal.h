@@ -49,6 +49,11 @@ struct error demo_write_config(const char *dir, int port_base, struct arena *a, 
 struct error demo_fill(struct kantord *k);
 void demo_print(const struct kantord *k);
 
+/* gauges.c: what /metrics and `kantorctl top` read when they are asked. Before threads. */
+void gauges_register(struct kantord *k);
+/* services.c: the name of the n-th service that is bound; NULL behind the last. */
+const char *services_name(size_t n);
+
 /* admin_http.c */
 extern const struct protocol admin_http_protocol;
 

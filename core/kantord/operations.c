@@ -66,7 +66,7 @@ const struct operation operations[] = {
     {"Server", "sessions", "list", 2, 2, OPERATION_RUNNING, run_sessions_list, "", "who is connected", ""},
     {"Server", "sessions", "kill", 3, 3, OPERATION_RUNNING, run_sessions_kill, "ID|ADDRESS", "end one session, or all of an account", ""},
     {"Server", "top", NULL, 1, 1, OPERATION_RUNNING | OPERATION_LOCAL, NULL, "[--once]", "what the server does, each second: logins, mail, commands, bytes, queue, commits", "q ends it. --once waits one second and prints once; with --json for scripts."},
-    {"Server", "counters", NULL, 1, 1, OPERATION_RUNNING, run_counters, "", "the counters of /metrics", ""},
+    {"Server", "counters", NULL, 1, 1, OPERATION_RUNNING | OPERATION_QUIET, run_counters, "", "the counters of /metrics", ""},
     {"Server", "reload", NULL, 1, 1, OPERATION_RUNNING, run_reload, "", "read certificates and log level anew, as SIGHUP does", "Other options need a restart. The log says whether it was done."},
     {"Server", "check", NULL, 1, 1, 0, run_check, "[--repair]", "verify the store", ""},
     {"Server", "backup", NULL, 2, 2, 0, run_backup, "FOLDER", "a consistent copy of the running server's store", ""},

@@ -22,7 +22,7 @@ enum {
     OPERATION_MESSAGES_IN = 8,     /* kantorctl reads files and sends messages */
     OPERATION_MESSAGES_OUT = 16,   /* kantorctl receives messages and writes files */
     OPERATION_LOCAL = 32,          /* kantorctl does it by itself (restore, top) */
-    OPERATION_MANY = 64            /* another operation of one's own account may run beside it, but not a second import */
+    OPERATION_QUIET = 64           /* asked each second: not worth a line in the log */
 };
 
 struct operation_call {

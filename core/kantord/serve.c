@@ -44,7 +44,7 @@ static void answer(struct frames *f, struct operation_call *k, struct error e)
     buffer_free(&out);
 }
 
-static struct error run(struct operation_call *k, const json_t *request)
+static struct error run(struct operation_call *k, const json_t *request, int *flags)
 {
     struct slice args[ARGUMENTS_MAX];
     const struct operation *row;
@@ -59,6 +59,7 @@ static struct error run(struct operation_call *k, const json_t *request)
     }
     k->secret = text_of(json_object_get(request, "secret"));
     TRY(operation_parse(k, args, n, &row));
+    *flags = row->flags;
     if (operation_option(k, "password").p)
         k->secret = operation_option(k, "password");
     return operation_run(row, k);
@@ -80,8 +81,9 @@ void operation_serve(struct server *server, int fd, int64_t uid)
             k->arena = &a;
             k->frames = &f;
             report_begin(&k->report, &a);
-            struct error e = run(k, request);
-            LOG_EVENT(LOG_INFO, "control", LOG_NUMBER("uid", uid), LOG_TEXT("what", k->n_words ? k->words[0] : SLICE("")), LOG_TEXT("which", k->n_words > 1 ? k->words[1] : SLICE("")),
+            int flags = 0;
+            struct error e = run(k, request, &flags);
+            LOG_EVENT(flags & OPERATION_QUIET ? LOG_DEBUG : LOG_INFO, "control", LOG_NUMBER("uid", uid), LOG_TEXT("what", k->n_words ? k->words[0] : SLICE("")), LOG_TEXT("which", k->n_words > 1 ? k->words[1] : SLICE("")),
                       LOG_TEXT("whom", k->n_words > 2 ? k->words[2] : SLICE("")), LOG_WORD("result", error_word(e.code)));
             answer(&f, k, e);
             report_end(&k->report);

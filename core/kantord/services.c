@@ -157,3 +157,11 @@ void services_print(const struct kantord *k)
         if (services[i].name)
             (void)printf("  %-12s port %-6lld %s\n", rows[i].name, (long long)(rows[i].port + k->config.port_base), rows[i].tls == TLS_IMPLICIT ? "TLS" : rows[i].tls == TLS_STARTTLS ? "STARTTLS" : "loopback only");
 }
+
+const char *services_name(size_t n)
+{
+    for (size_t i = 0; i < N_ROWS; i++)
+        if (services[i].name && n-- == 0)
+            return services[i].name;
+    return NULL;
+}

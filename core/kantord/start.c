@@ -13,7 +13,6 @@
 #include "core/account/account.h"
 #include "core/kantord/internal.h"
 #include "core/log.h"
-#include "core/metrics.h"
 #include "core/process/notify.h"
 #include "core/process/privilege.h"
 
@@ -52,11 +51,6 @@ static void watchdog(void *arg)
         notify_send("WATCHDOG=1");
 }
 
-static int64_t read_connections(void *arg)
-{
-    return net_connection_count(arg);
-}
-
 /* A descriptor for each connection and some for ourselves; where the hard limit is lower, which setting to change. */
 static void take_descriptors(const struct config *c)
 {
@@ -92,7 +86,7 @@ static struct error open_all(struct kantord *k)
 
 static struct error begin(struct kantord *k)
 {
-    metric_gauge("connections", "live client connections", read_connections, k->server.net);
+    gauges_register(k);
     TRY(net_signal(k->server.net, SIGTERM, on_stop, k));
     TRY(net_signal(k->server.net, SIGINT, on_stop, k));
     TRY(net_signal(k->server.net, SIGHUP, reload_wanted, k));

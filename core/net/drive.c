@@ -319,7 +319,7 @@ static bool let_go(struct connection *c)
     return false;
 }
 
-void drive(struct connection *c, enum place place)
+static void drive_on(struct connection *c, enum place place)
 {
     int64_t since = place == ON_WORKER ? clock_ms() : 0;
     for (;;) {
@@ -343,6 +343,17 @@ void drive(struct connection *c, enum place place)
             return;
         }
     }
+}
+
+/* The connection may be gone, or another's, when it returns. */
+void drive(struct connection *c, enum place place)
+{
+    struct net *n = c->net;
+    if (place == ON_WORKER)
+        (void)atomic_fetch_add_explicit(&n->busy, 1, memory_order_relaxed);
+    drive_on(c, place);
+    if (place == ON_WORKER)
+        (void)atomic_fetch_sub_explicit(&n->busy, 1, memory_order_relaxed);
 }
 
 /* True: ours now. False: its driver will look again. */

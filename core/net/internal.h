@@ -130,6 +130,7 @@ struct net {
     struct connection *connections;
     struct guard by_address, by_account;
     _Atomic int64_t count;
+    _Atomic int busy; /* workers that drive a connection now */
     _Atomic int stopping;
     _Atomic unsigned next_loop;
     uint64_t next_id;

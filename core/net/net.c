@@ -7,6 +7,7 @@
 
 #include "core/cleanup.h"
 #include "core/clock.h"
+#include "core/log.h"
 #include "core/net/internal.h"
 
 struct error net_new(const struct net_options *options, struct net **out)
@@ -248,6 +249,8 @@ struct error connection_login(struct connection *c, int64_t account, struct slic
     in->account = account;
     (void)snprintf(in->name, sizeof in->name, "%.*s", SLICE_ARG(slice_first(name, sizeof in->name - 1)));
     atomic_store(&in->logged_in, account != 0);
+    if (account) /* from here on the connection's id means this person */
+        LOG_EVENT(LOG_INFO, "session", LOG_ID(c->id), LOG_WORD("service", c->listener->service->name), LOG_TEXT("name", name), LOG_WORD("peer", c->peer));
     return OK;
 }
 
@@ -293,6 +296,21 @@ int net_kill(struct net *n, const char *id, int64_t account)
 int64_t net_connection_count(const struct net *n)
 {
     return atomic_load(&n->count);
+}
+
+int64_t net_service_count(struct net *n, const char *service)
+{
+    int64_t count = 0;
+    SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&n->lock);
+    (void)held;
+    for (struct connection *c = n->connections; c; c = c->inner->list_next)
+        count += strcmp(c->listener->service->name, service) == 0;
+    return count;
+}
+
+int64_t net_workers_busy(const struct net *n)
+{
+    return atomic_load_explicit(&n->busy, memory_order_relaxed);
 }
 
 void net_set_user(struct net *n, void *user)

@@ -72,6 +72,10 @@ struct error net_sessions(struct net *n, struct arena *a, struct net_session **a
 /* Closes a session by id, or all of an account (id NULL). How many. Any thread. */
 int net_kill(struct net *n, const char *id, int64_t account);
 int64_t net_connection_count(const struct net *n);
+/* Those of one service ("imaps"); walks the list. Any thread. */
+int64_t net_service_count(struct net *n, const char *service);
+/* Workers that run a command now. Any thread. */
+int64_t net_workers_busy(const struct net *n);
 
 /* What a protocol's open() can reach: the server's own pointer (struct server of core/kantord, given to sessions as protocol data). */
 void net_set_user(struct net *n, void *user);

@@ -209,7 +209,9 @@ static void *writer_main(void *arg)
         take(s, &b);
         if (b.n == 0)
             return NULL;
+        int64_t since = clock_us();
         run_batch(s, &b);
+        metric_observe(HISTOGRAM_STORE_COMMIT, clock_us() - since);
         watch_publish(s);
         tell_health(s, &b);
         answer(s, &b);
@@ -260,6 +262,6 @@ struct error store_change(struct store *s, store_change_fn change, void *arg)
         (void)pthread_cond_wait(&job.wake, &s->queue_lock);
     (void)pthread_mutex_unlock(&s->queue_lock);
     (void)pthread_cond_destroy(&job.wake);
-    metric_add(METRIC_STORE_WAIT_US, (uint64_t)(clock_us() - since));
+    metric_observe(HISTOGRAM_STORE_CHANGE, clock_us() - since);
     return job.result;
 }

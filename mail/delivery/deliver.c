@@ -19,7 +19,12 @@ struct delivering {
     struct queue_rcpt *queued;
     size_t n_queued, room_queued;
     uint32_t *places; /* finds a queued address, as its number + 1: 2 * room_queued of them */
-    uint64_t delivered;
+    struct copy {
+        int64_t account;
+        uint32_t uid;
+    } *copies; /* what was put where: for the log */
+    size_t room_copies;
+    uint64_t delivered; /* of them */
 };
 
 #define NO_MEMORY error_make(ERROR_MEMORY, "no memory for delivery")
@@ -48,6 +53,19 @@ static struct error make_room(struct delivering *x)
     return OK;
 }
 
+static struct error note_copy(struct delivering *x, int64_t account, uint32_t uid)
+{
+    if (x->delivered == x->room_copies) {
+        size_t room = x->room_copies ? x->room_copies * 2 : 8;
+        x->copies = arena_grow(x->arena, x->copies, x->room_copies * sizeof *x->copies, room * sizeof *x->copies);
+        x->room_copies = x->copies ? room : 0;
+        if (!x->copies)
+            return NO_MEMORY;
+    }
+    x->copies[x->delivered++] = (struct copy){account, uid};
+    return OK;
+}
+
 static struct error put(struct sql *db, struct delivering *x, int64_t account)
 {
     TRY(make_room(x));
@@ -61,8 +79,7 @@ static struct error put(struct sql *db, struct delivering *x, int64_t account)
     TRY(item_add(db, (struct actor){0, 0}, inbox.id, &item, &uid, &modseq));
     *place_of(x, account) = account;
     x->n_done++;
-    x->delivered++;
-    return OK;
+    return note_copy(x, account, uid);
 }
 
 /* The place of an address in the table: it holds 0, or the number of an equal one. */
@@ -201,6 +218,22 @@ static struct error deliver_change(struct sql *db, void *arg)
     return queue_enter(db, &entry, &id);
 }
 
+/* Where each copy lies: with IMAP's uid an administrator finds it, or the change log says what became of it. */
+static void tell_copies(struct store *s, const struct delivering *x)
+{
+    if (x->delivered == 0)
+        return;
+    SCOPED(store_reader_return) struct sql *db = store_reader(s);
+    for (uint64_t i = 0; i < x->delivered; i++) {
+        struct arena a;
+        struct account account;
+        arena_init(&a, 64 * 1024);
+        if (account_get(db, x->copies[i].account, &a, &account).code == ERROR_NONE)
+            LOG_EVENT(LOG_INFO, "stored", LOG_ID(x->d->job), LOG_TEXT("account", account.name), LOG_WORD("mailbox", "INBOX"), LOG_NUMBER("uid", x->copies[i].uid));
+        arena_free(&a);
+    }
+}
+
 static void tell(const struct delivery *d, struct arena *a)
 {
     for (size_t i = 0; i < d->n_rcpts; i++) {
@@ -242,6 +275,7 @@ struct error delivery_run(struct store *s, struct delivery *d, struct arena *a)
         metric_add(METRIC_MAIL_QUEUED, 1);
         LOG_EVENT(LOG_INFO, "queued", LOG_ID(d->job), LOG_NUMBER("recipients", x.n_queued));
     }
+    tell_copies(s, &x);
     tell(d, a);
     return OK;
 }

@@ -113,3 +113,10 @@ struct error queue_delete(struct sql *db, int64_t id)
     sql_bind_int(rcpts, 1, id);
     return sql_run(rcpts);
 }
+
+struct error queue_waiting(struct sql *db, int64_t *n)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT count(*) FROM rcpt WHERE state = 0");
+    *n = sql_row(st) ? sql_int(st, 0) : 0;
+    return sql_result(st);
+}

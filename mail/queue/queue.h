@@ -32,6 +32,8 @@ struct queue_entry {
 /* In a change: takes sender … n_rcpts of the entry, gives its id. */
 struct error queue_enter(struct sql *db, const struct queue_entry *entry, int64_t *id);
 struct error queue_list(struct sql *db, struct arena *a, struct queue_entry **all, size_t *n); /* newest last, recipients included */
+/* How many recipients wait. */
+struct error queue_waiting(struct sql *db, int64_t *n);
 struct error queue_get(struct sql *db, int64_t id, struct arena *a, struct queue_entry *out);
 /* In a change: forgets the message. ERROR_NOT_FOUND. */
 struct error queue_delete(struct sql *db, int64_t id);
