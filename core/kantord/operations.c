@@ -137,13 +137,26 @@ static size_t distance(struct slice a, struct slice b)
     return d[a.n][b.n];
 }
 
+/* Words of other programs. */
+static struct slice our_word(struct slice typed)
+{
+    static const struct {
+        struct slice theirs, ours;
+    } words[] = {{{"delete", 6}, {"remove", 6}}, {{"del", 3}, {"remove", 6}}, {{"rm", 2}, {"remove", 6}}, {{"create", 6}, {"add", 3}}, {{"new", 3}, {"add", 3}}, {{"ls", 2}, {"list", 4}},
+                 {{"passwd", 6}, {"password", 8}}, {{"undelete", 8}, {"restore", 7}}, {{"enable", 6}, {"resume", 6}}, {{"disable", 7}, {"suspend", 7}}, {{"user", 4}, {"account", 7}}, {{"status", 6}, {"top", 3}}};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (slice_eq_nocase(typed, words[i].theirs))
+            return words[i].ours;
+    return slice_first(typed, NEAR_BYTES);
+}
+
 /* Within three letters of the words as typed, or of the second word alone where the first is right. */
 static const struct operation *nearest(const struct slice *words, size_t n, struct arena *a)
 {
     const struct operation *best = NULL;
     size_t least = 4;
     for (size_t i = 0; i < n_operations && n; i++) {
-        const char *typed = operations[i].second && n > 1 ? arena_printf(a, "%.*s %.*s", SLICE_ARG(slice_first(words[0], 40)), SLICE_ARG(slice_first(words[1], 40))) : arena_string(a, slice_first(words[0], 40));
+        const char *typed = operations[i].second && n > 1 ? arena_printf(a, "%.*s %.*s", SLICE_ARG(our_word(words[0])), SLICE_ARG(our_word(words[1]))) : arena_string(a, our_word(words[0]));
         const char *name = operations[i].second && n == 1 ? operations[i].first : name_of(&operations[i], a);
         size_t d = typed && name ? distance(slice_of(typed), slice_of(name)) : 99;
         if (d < least) {

@@ -18,8 +18,9 @@ static struct error find_member(struct operation_call *k, struct sql *db, int64_
         return OK;
     }
     struct domain ours;
+    struct resolved to;
     TRY(address_parse(k->words[3], k->arena, &address));
-    if (domain_find(db, address.domain, k->arena, &ours).code == ERROR_NONE)
+    if (domain_find(db, address.domain, k->arena, &ours).code == ERROR_NONE && address_resolve(db, &address, k->arena, &to).code == ERROR_NOT_FOUND)
         return operation_account(k, db, k->words[3], &account); /* one of ours that is not there is a mistake, no foreign address */
     *foreign = slice_of(address_text(&address, k->arena));
     return OK;

@@ -44,11 +44,9 @@ def test_files_outside_the_named_folders_do_not_exist_for_the_server(tmp_path):
         s.add_people("budi")
         outside = tmp_path / "mail.mbox"
         outside.write_bytes(b"From x Mon Jan  1 00:00:00 2024\nSubject: a\n\nb\n")
-        inside = s.put("data/mail.mbox", outside.read_bytes())
         if "no-sandbox which=files" not in s.log():
-            assert s.ctl("import", "mbox", "budi@kantor.example", outside, check=False) == ""
             assert s.ctl("backup", tmp_path / "b", check=False) == ""
-        s.ctl("import", "mbox", "budi@kantor.example", inside)
+        s.ctl("import", "mbox", "budi@kantor.example", outside)  # kantorctl opens it, not the server
         assert s.imap("budi", "INBOX").exists == 1
         s.stop()
 

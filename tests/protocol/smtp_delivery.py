@@ -55,7 +55,7 @@ def test_a_hundred_thousand_foreign_recipients_stand_in_the_queue_as_one_message
         c.cmd("RCPT TO:<u77@else.where>", 250)
         assert c.data(message(sender="budi@kantor.example")).code == 250
         listed = s.ctl("queue", "list")
-        assert listed.count("<u77@else.where>") == 1 and listed.count(" to <") == 100000 and "1 messages" in listed
+        assert listed.count("u77@else.where") == 1 and listed.count("@else.where") == 100000 and "1 message" in listed
     finally:
         s.stop()
 
@@ -77,7 +77,7 @@ def test_a_member_without_room_does_not_harm_the_others_and_loses_nothing(fresh)
     fresh.smtp().deliver(STRANGER, "tim@kantor.example", message("big", body=b"x" * 4000 + b"\r\n"))
     assert [count(fresh, p) for p in ("budi", "sari", "dewi")] == [1, 0, 1]
     listed = fresh.ctl("queue", "list")
-    assert listed.count("sari@kantor.example") == 1 and listed.count(" to <") == 1
+    assert listed.count("sari@kantor.example") == 1 and "budi@kantor.example" not in listed and "1 message" in listed
 
 
 def test_a_forward_leads_into_the_queue_and_forwards_in_a_circle_end(fresh):
@@ -111,7 +111,7 @@ def test_the_detail_separator_and_the_queues_lifetime_are_options():
 
 @pytest.mark.parametrize("state,code,enhanced", [("suspended", 550, "5.7.1"), ("gone", 550, "5.1.1")])
 def test_mail_for_a_suspended_or_deleted_person_is_refused_at_rcpt(fresh, state, code, enhanced):
-    fresh.ctl("account", "suspend" if state == "suspended" else "delete", "andi@kantor.example")
+    fresh.ctl("account", "suspend" if state == "suspended" else "remove", "andi@kantor.example")
     for service in ("smtp", "lmtp"):
         c = getattr(fresh, service)()
         c.cmd("MAIL FROM:<%s>" % STRANGER, 250)
