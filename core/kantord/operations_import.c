@@ -8,6 +8,7 @@
  * twins, and nothing comes twice. It costs 16 bytes a message of the mailbox.
  */
 #include <jansson.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "core/cleanup.h"
@@ -19,7 +20,7 @@
 #include "mail/mime/date.h"
 #include "mail/mime/header.h"
 
-enum { BATCH_MESSAGES = 256, BATCH_BYTES = 8 * 1024 * 1024, BATCH_FILES = 16, KEYWORDS_A_MESSAGE = 128, NOTES_MAX = 1000 };
+enum { BATCH_MESSAGES = 256, BATCH_BYTES = 8 * 1024 * 1024, BATCH_ARENA_MAX = 512 * 1024 * 1024, BATCH_FILES = 16, KEYWORDS_A_MESSAGE = 128, NOTES_MAX = 1000 };
 
 struct known {
     uint64_t key; /* the first bytes of the content's hash */
@@ -44,13 +45,21 @@ struct arriving {
     struct error result;
 };
 
+struct batch {
+    struct importing *x;
+    struct arena arena;
+    struct arriving *messages;
+    size_t n, bytes, files;
+    pthread_t thread; /* that waits for its change */
+    int under_way;
+    struct error result;
+};
+
 struct importing {
     struct operation_call *k;
     struct account account;
     struct target *targets;
-    struct arena arena; /* of a batch */
-    struct arriving *batch;
-    size_t n, bytes, files;
+    struct batch batches[2], *batch; /* one is filled while the other becomes durable */
     struct blob_put put; /* the message that is coming */
     struct buffer lines; /* a piece of it with its line ends put right */
     int coming, after_cr, exact;
@@ -185,13 +194,21 @@ static struct error add_one(struct sql *db, struct importing *x, struct arriving
 /* A quota that is used up refuses the message; a store that fails refuses the batch. */
 static struct error add_batch(struct sql *db, void *arg)
 {
-    struct importing *x = arg;
-    for (size_t i = 0; i < x->n; i++) {
-        x->batch[i].result = add_one(db, x, &x->batch[i]);
-        if (error_is_temporary(x->batch[i].result))
-            return x->batch[i].result;
+    struct batch *b = arg;
+    for (size_t i = 0; i < b->n; i++) {
+        struct arriving *m = &b->messages[i];
+        m->result = add_one(db, b->x, m);
+        if (error_is_temporary(m->result))
+            return m->result;
     }
     return OK;
+}
+
+static void *batch_main(void *arg)
+{
+    struct batch *b = arg;
+    b->result = store_change(b->x->k->server->store, add_batch, b);
+    return NULL;
 }
 
 static struct error note(struct importing *x, int64_t number, struct error why)
@@ -207,31 +224,52 @@ static struct error note(struct importing *x, int64_t number, struct error why)
     return e;
 }
 
-static void drop_batch(struct importing *x)
+static void drop_batch(struct batch *b)
 {
-    for (size_t i = 0; i < x->n; i++)
-        blob_put_drop(&x->batch[i].message.put);
-    x->n = x->bytes = x->files = 0;
-    arena_reset(&x->arena);
+    for (size_t i = 0; i < b->n; i++)
+        blob_put_drop(&b->messages[i].message.put);
+    b->n = b->bytes = b->files = 0;
+    arena_reset(&b->arena);
 }
 
-static struct error flush(struct importing *x)
+static struct error tell_progress(struct importing *x)
 {
     struct buffer b = {0};
-    struct error e = x->n ? store_change(x->k->server->store, add_batch, x) : OK;
-    for (size_t i = 0; e.code == ERROR_NONE && i < x->n; i++) {
-        if (x->batch[i].result.code == ERROR_NONE)
-            x->imported++;
-        else
-            e = note(x, x->batch[i].number, x->batch[i].result);
-    }
-    drop_batch(x);
-    TRY(e);
     buffer_printf(&b, "{\"imported\": %lld, \"there\": %lld, \"refused\": %lld}", (long long)x->imported, (long long)x->there, (long long)x->refused);
-    e = frame_send(x->k->frames, FRAME_PROGRESS, buffer_slice(&b));
+    struct error e = frame_send(x->k->frames, FRAME_PROGRESS, buffer_slice(&b));
     buffer_free(&b);
     TRY(e);
     return frames_flush(x->k->frames);
+}
+
+/* Waits until a batch is durable (or has failed), counts it and empties it. */
+static struct error settle(struct importing *x, struct batch *b)
+{
+    if (!b->under_way)
+        return OK;
+    (void)pthread_join(b->thread, NULL);
+    b->under_way = 0;
+    struct error e = b->result;
+    for (size_t i = 0; e.code == ERROR_NONE && i < b->n; i++) {
+        if (b->messages[i].result.code == ERROR_NONE)
+            x->imported++;
+        else
+            e = note(x, b->messages[i].number, b->messages[i].result);
+    }
+    drop_batch(b);
+    TRY(e);
+    return tell_progress(x);
+}
+
+/* Sends the batch on its way and goes on with the other: what comes is parsed while the disk works. */
+static struct error flush(struct importing *x)
+{
+    struct batch *b = x->batch, *other = b == x->batches ? x->batches + 1 : x->batches;
+    if (b->n && pthread_create(&b->thread, NULL, batch_main, b) != 0)
+        return error_make(ERROR_MEMORY, "a thread could not be started");
+    b->under_way = b->n > 0;
+    x->batch = other;
+    return settle(x, other);
 }
 
 /* --- a message */
@@ -275,52 +313,60 @@ static struct error take_meta(struct importing *x, const json_t *meta, struct ar
     const char *path = json_string_value(json_object_get(meta, "mailbox"));
     m->received = json_integer_value(json_object_get(meta, "received"));
     m->number = x->number;
-    m->flags = arena_alloc(&x->arena, (n + 1) * sizeof *m->flags);
+    struct arena *a = &x->batch->arena;
+    m->flags = arena_alloc(a, (n + 1) * sizeof *m->flags);
     if (!m->flags)
         return error_make(ERROR_MEMORY, "no memory for an import");
     for (size_t i = 0; i < n; i++) {
         const char *name = json_string_value(json_array_get(flags, i));
-        m->flags[m->n_flags] = arena_copy(&x->arena, slice_of(name ? name : ""));
+        m->flags[m->n_flags] = arena_copy(a, slice_of(name ? name : ""));
         m->n_flags += m->flags[m->n_flags].n > 0;
     }
     return find_target(x, slice_of(path ? path : "INBOX"), &m->target);
 }
 
+/* Whole and hashed: is it wanted, and what is derived from it? *there: it stands in the mailbox already. *refused: why not. */
+static struct error look_at(struct importing *x, const json_t *meta, struct arriving *m, int *there, struct error *refused)
+{
+    struct slice bytes;
+    TRY(blob_put_end(&m->message.put));
+    TRY(take_meta(x, meta, m));
+    *refused = m->target->usable;
+    if (refused->code == ERROR_NONE && m->message.put.size == 0)
+        *refused = error_make(ERROR_INVALID, "it is empty");
+    *there = refused->code == ERROR_NONE && is_there(m->target, m->message.put.hash);
+    if (refused->code != ERROR_NONE || *there)
+        return OK;
+    TRY(blob_put_bytes(&m->message.put, &bytes));
+    m->received = m->received ? m->received : received_of(bytes);
+    *refused = message_prepare(&m->message, &x->batch->arena);
+    return OK;
+}
+
 /* The message is whole: known, refused, or one more of the batch. */
 static struct error message_ends(struct importing *x, const json_t *meta)
 {
-    struct arriving *m = &x->batch[x->n];
-    struct slice bytes;
+    struct batch *b = x->batch;
+    struct arriving *m = &b->messages[b->n];
+    struct error refused = OK, e = x->put_result;
+    int there = 0;
     *m = (struct arriving){.message.put = x->put};
     x->coming = 0;
-    struct error e = x->put_result;
     if (json_is_true(json_object_get(meta, "drop"))) { /* kantorctl saw that it is none, and has said so */
         blob_put_drop(&m->message.put);
         return OK;
     }
     if (e.code == ERROR_NONE)
-        e = blob_put_end(&m->message.put);
-    if (e.code == ERROR_NONE)
-        e = take_meta(x, meta, m);
-    struct error refused = e.code == ERROR_NONE ? m->target->usable : OK;
-    if (e.code == ERROR_NONE && refused.code == ERROR_NONE && m->message.put.size == 0)
-        refused = error_make(ERROR_INVALID, "it is empty");
-    int there = e.code == ERROR_NONE && refused.code == ERROR_NONE && is_there(m->target, m->message.put.hash);
-    if (e.code == ERROR_NONE && refused.code == ERROR_NONE && !there)
-        e = blob_put_bytes(&m->message.put, &bytes);
-    if (e.code == ERROR_NONE && refused.code == ERROR_NONE && !there) {
-        m->received = m->received ? m->received : received_of(bytes);
-        refused = message_prepare(&m->message, &x->arena);
-    }
+        e = look_at(x, meta, m, &there, &refused);
     if (e.code != ERROR_NONE || refused.code != ERROR_NONE || there) {
         blob_put_drop(&m->message.put);
         x->there += there;
         return e.code == ERROR_NONE && !there ? note(x, x->number, refused) : e;
     }
-    x->n++;
-    x->files += m->message.put.fd >= 0;
-    x->bytes += m->message.put.fd >= 0 ? 0 : (size_t)m->message.put.size;
-    return x->n == BATCH_MESSAGES || x->bytes >= BATCH_BYTES || x->files == BATCH_FILES ? flush(x) : OK;
+    b->n++;
+    b->files += m->message.put.fd >= 0;
+    b->bytes += m->message.put.fd >= 0 ? 0 : (size_t)m->message.put.size;
+    return b->n == BATCH_MESSAGES || b->bytes >= BATCH_BYTES || b->files == BATCH_FILES ? flush(x) : OK;
 }
 
 static struct error message_begins(struct importing *x, struct slice about)
@@ -373,25 +419,39 @@ static struct error take_frame(struct importing *x, int *more)
     return e;
 }
 
+static struct error begin_batches(struct importing *x)
+{
+    for (int i = 0; i < 2; i++) {
+        struct batch *b = &x->batches[i];
+        b->x = x;
+        b->messages = arena_alloc(x->k->arena, BATCH_MESSAGES * sizeof *b->messages);
+        arena_init(&b->arena, BATCH_ARENA_MAX);
+        if (!b->messages)
+            return error_make(ERROR_MEMORY, "no memory for an import");
+    }
+    x->batch = x->batches;
+    return OK;
+}
+
 static struct error import_into(struct operation_call *k, struct importing *x)
 {
-    struct error e = OK;
     if (x->account.kind == ACCOUNT_GROUP)
         return error_make(ERROR_CONFLICT, "a group has no mailboxes; import into a person or a shared mailbox");
-    x->batch = arena_alloc(k->arena, BATCH_MESSAGES * sizeof *x->batch);
-    if (!x->batch)
-        return error_make(ERROR_MEMORY, "no memory for an import");
-    arena_init(&x->arena, 512 * 1024 * 1024);
+    struct error e = begin_batches(x);
     for (int more = 1; more && e.code == ERROR_NONE;)
         e = take_frame(x, &more);
-    if (e.code == ERROR_NONE)
-        e = flush(x);
+    for (int i = 0; i < 2 && e.code == ERROR_NONE; i++)
+        e = flush(x); /* twice: the last batch, then what is still under way */
     if (x->coming)
         blob_put_drop(&x->put);
-    drop_batch(x);
+    for (int i = 0; i < 2; i++) {
+        if (x->batches[i].under_way)
+            (void)pthread_join(x->batches[i].thread, NULL);
+        drop_batch(&x->batches[i]);
+        arena_free(&x->batches[i].arena);
+    }
     for (struct target *t = x->targets; t; t = t->next)
         free(t->known);
-    arena_free(&x->arena);
     buffer_free(&x->lines);
     report_one(&k->report, "imported already_there refused");
     report_number(&k->report, x->imported);
