@@ -67,6 +67,15 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libkantor.a
 unit: $(UNIT_BIN)
 	@failed=0; for t in $(UNIT_BIN); do echo "== $$t"; $$t || failed=1; done; exit $$failed
 
+# --- manual pages, made of the tables of options and operations
+MAN := $(addprefix $(BUILD)/man/,kantord.8 kantorctl.1 kantor.conf.5)
+
+$(BUILD)/man/%: $(BUILD)/kantord
+	@mkdir -p $(@D)
+	$(BUILD)/kantord --print-man $* > $@
+
+man: $(MAN)
+
 # --- the two commands
 deps:
 	@tools/install_packages.sh conf/packages-build
@@ -104,7 +113,7 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all unit clean deps run test-deps test test-long install
+.PHONY: all man unit clean deps run test-deps test test-long install
 
 # .incbin is not seen by -MMD
 $(BUILD)/obj/core/store/schema.o: $(wildcard core/store/schema/*.sql)

@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/near.h"
+
 enum { FILE_MAX_BYTES = 1024 * 1024 };
 
-enum type { TEXT, PATH, LIST, CHOICE, NUMBER, SIZE, TIME };
+enum type { TEXT, PATH, LIST, CHOICE, NUMBER, SIZE, TIME }; /* from NUMBER on with bounds */
 
 static const struct option {
     const char *name;
@@ -109,18 +111,16 @@ static const char *wanted(const struct option *o, struct arena *a)
     }
 }
 
-/* The option whose name is nearest: what a person probably meant. */
+/* The option whose name is nearest: what a person probably meant. A name of another program's level ("size" for "mail.max_message_size") is near, too. */
 static const char *nearest(struct slice name)
 {
     const char *best = options[0].name;
-    size_t most = 0;
+    size_t least = SIZE_MAX;
     for (size_t i = 0; i < N_OPTIONS; i++) {
-        struct slice other = slice_of(options[i].name);
-        size_t common = 0;
-        for (size_t k = 0; k < name.n; k++)
-            common += memchr(other.p, name.p[k], other.n) != NULL && k < other.n && (other.p[k] == name.p[k] || slice_ends(other, slice_after(name, k)));
-        if (common > most) {
-            most = common;
+        struct slice other = slice_of(options[i].name), last = slice_after(other, slice_find(other, '.') + 1);
+        size_t whole = near_distance(name, other), part = last.n ? near_distance(name, last) : whole, d = whole < part ? whole : part;
+        if (d < least) {
+            least = d;
             best = options[i].name;
         }
     }
@@ -154,14 +154,19 @@ static struct error read_file(const char *path, struct arena *a, struct slice *o
     struct buffer b = {0};
     if (!f)
         return error_make(ERROR_IO, arena_printf(a, "%s: cannot be read (%m); `kantord --print-sample` writes one to begin with\n", path));
-    while (buffer_length(&b) < FILE_MAX_BYTES) {
+    while (buffer_length(&b) <= FILE_MAX_BYTES) {
         char *to = buffer_room(&b, 4096);
         size_t n = to ? fread(to, 1, 4096, f) : 0;
         if (n == 0)
             break;
         buffer_added(&b, n);
     }
+    const char *wrong = ferror(f) ? arena_printf(a, "%s: cannot be read (%m)\n", path) : buffer_length(&b) > FILE_MAX_BYTES ? arena_printf(a, "%s: is larger than 1 MB; that is no kantor.conf\n", path) : NULL;
     (void)fclose(f);
+    if (wrong) {
+        buffer_free(&b);
+        return error_make(ERROR_IO, wrong);
+    }
     *out = arena_copy(a, buffer_slice(&b));
     buffer_free(&b);
     return out->p ? OK : error_make(ERROR_MEMORY, "no memory for the configuration");
@@ -185,7 +190,10 @@ struct error config_read(const char *path, struct arena *a, struct config *out)
         if (!wrong)
             return error_make(ERROR_MEMORY, "no memory for the configuration");
     }
-    return wrong[0] ? error_make(ERROR_INVALID, wrong) : config_check(out, a);
+    if (wrong[0])
+        return error_make(ERROR_INVALID, wrong);
+    struct error e = config_check(out, a);
+    return e.code == ERROR_NONE ? OK : error_make(e.code, arena_printf(a, "%s: %s", path, e.text));
 }
 
 static bool same(const struct option *o, const struct config *one, const struct config *other)
@@ -236,21 +244,69 @@ struct error config_check(const struct config *c, struct arena *a)
     return OK;
 }
 
+/* A bound as a person writes it: 1048576 bytes are 1M, 3600000 ms are 1h. */
+static void bound(const struct option *o, int64_t v, struct buffer *out)
+{
+    static const struct {
+        enum type type;
+        int64_t factor;
+        const char *unit;
+    } units[] = {{SIZE, 1 << 30, "G"}, {SIZE, 1 << 20, "M"}, {SIZE, 1 << 10, "K"}, {TIME, 86400000, "d"}, {TIME, 3600000, "h"}, {TIME, 60000, "m"}, {TIME, 1000, "s"}, {TIME, 1, "ms"}};
+    for (size_t i = 0; v && i < sizeof units / sizeof units[0]; i++)
+        if (units[i].type == o->type && v % units[i].factor == 0) {
+            buffer_printf(out, "%lld%s", (long long)(v / units[i].factor), units[i].unit);
+            return;
+        }
+    buffer_printf(out, "%lld", (long long)v);
+}
+
+/* "A number from 4 to 256; default 32; a change needs a restart." */
+static void describe(const struct option *o, struct buffer *out)
+{
+    static const char *const kinds[] = {[TEXT] = "A text", [PATH] = "A path", [LIST] = "A list, parted by commas", [CHOICE] = "One of ", [NUMBER] = "A number", [SIZE] = "A size", [TIME] = "A time"};
+    buffer_printf(out, "%s", kinds[o->type]);
+    for (const char *p = o->type == CHOICE ? o->choices : ""; *p; p++)
+        buffer_add(out, *p == '|' ? SLICE(", ") : slice_make(p, 1));
+    if (o->type >= NUMBER) {
+        buffer_add(out, SLICE(" from "));
+        bound(o, o->lo, out);
+        buffer_add(out, SLICE(" to "));
+        bound(o, o->hi, out);
+    }
+    buffer_printf(out, "; default %s%s.", o->standard[0] ? o->standard : "empty", o->fixed ? "; a change needs a restart" : "");
+}
+
+static void man_text(const char *text, struct buffer *out)
+{
+    for (const char *p = text; *p; p++) {
+        if (*p == '-' || *p == '\\')
+            buffer_add_char(out, '\\');
+        buffer_add_char(out, *p == '\\' ? 'e' : *p == '`' ? '\'' : *p);
+    }
+}
+
 void config_write_sample(struct buffer *out)
 {
     buffer_add(out, SLICE("# kantor.conf: what kantord needs to start. Every option is shown with its default;\n# remove the # before a line to change it. People, domains and mail rules are not here:\n"
                           "# `kantorctl --help` shows how they are kept.\n"));
     for (size_t i = 0; i < N_OPTIONS; i++) {
-        buffer_printf(out, "\n# %s%s\n", options[i].help, options[i].fixed ? " (A change needs a restart.)" : "");
-        if (options[i].choices[0])
-            buffer_printf(out, "# One of: %s\n", options[i].choices);
-        buffer_printf(out, "#%s = %s\n", options[i].name, options[i].standard);
+        buffer_printf(out, "\n# %s\n# ", options[i].help);
+        describe(&options[i], out);
+        buffer_printf(out, "\n#%s = %s\n", options[i].name, options[i].standard);
     }
 }
 
 void config_write_man(struct buffer *out)
 {
-    for (size_t i = 0; i < N_OPTIONS; i++)
-        buffer_printf(out, ".TP\n.B %s\n%s Default: %s%s%s%s\n", options[i].name, options[i].help, options[i].standard[0] ? options[i].standard : "empty", options[i].choices[0] ? ". One of: " : "", options[i].choices,
-                      options[i].fixed ? ". A change needs a restart" : "");
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        buffer_printf(out, ".TP\n.B %s\n", options[i].name);
+        man_text(options[i].help, out);
+        buffer_add_char(out, '\n');
+        struct buffer b = {0};
+        describe(&options[i], &b);
+        buffer_add_char(&b, '\0');
+        man_text(b.failed ? "" : b.bytes, out);
+        buffer_free(&b);
+        buffer_add_char(out, '\n');
+    }
 }

@@ -166,8 +166,6 @@ int main(int argc, char **argv)
         status = print_help_of(0, NULL);
     else if (strcmp(argv[at], "help") == 0)
         status = print_help_of(argc - at - 1, argv + at + 1);
-    else if (strcmp(argv[at], "--print-man") == 0)
-        status = print(operations_write_man, "");
     else if (strcmp(argv[at], "--version") == 0)
         status = printf("kantorctl %s\n", KANTOR_VERSION) < 0;
     else if (argc - at > 1 && strcmp(argv[argc - 1], "--help") == 0)

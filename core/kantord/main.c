@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/kantord/internal.h"
+#include "core/kantord/manual.h"
 
 static const char help[] = "Usage: kantord [--config FILE] [--check-config]\n"
                            "       kantord --demo DIR [--port-base N]\n"
@@ -15,7 +16,7 @@ static const char help[] = "Usage: kantord [--config FILE] [--check-config]\n"
                            "  --demo DIR        make (if absent) and serve a demonstration organisation in DIR\n"
                            "  --port-base N     with --demo: every port is N plus the well-known one (default 10000)\n"
                            "  --print-sample    write a commented kantor.conf with every default\n"
-                           "  --print-man-options  write the options as manual source\n"
+                           "  --print-man PAGE  write a manual page: kantord.8, kantorctl.1 or kantor.conf.5\n"
                            "  --version, --help\n"
                            "\n"
                            "SIGHUP reads configuration and certificates anew, SIGTERM ends cleanly.\n";
@@ -42,6 +43,18 @@ static int print_text(void (*write)(struct buffer *))
     return 0;
 }
 
+static int print_manual(const char *page)
+{
+    struct buffer b = {0};
+    if (!manual_write(page, help, &b)) {
+        (void)fprintf(stderr, "kantord: there is no page \"%s\"; write kantord.8, kantorctl.1 or kantor.conf.5\n", page);
+        return 2;
+    }
+    (void)fwrite(b.bytes, 1, buffer_length(&b), stdout);
+    buffer_free(&b);
+    return 0;
+}
+
 struct command_line {
     const char *config, *demo;
     int port_base, check;
@@ -51,7 +64,7 @@ struct command_line {
 static int read_command_line(int argc, char **argv, struct command_line *out)
 {
     static const struct option names[] = {{"config", required_argument, NULL, 'c'}, {"demo", required_argument, NULL, 'd'}, {"port-base", required_argument, NULL, 'p'}, {"check-config", no_argument, NULL, 'k'},
-                                          {"print-sample", no_argument, NULL, 's'}, {"print-man-options", no_argument, NULL, 'm'}, {"version", no_argument, NULL, 'v'}, {"help", no_argument, NULL, 'h'}, {0}};
+                                          {"print-sample", no_argument, NULL, 's'}, {"print-man", required_argument, NULL, 'm'}, {"version", no_argument, NULL, 'v'}, {"help", no_argument, NULL, 'h'}, {0}};
     uint64_t n;
     for (int o; (o = getopt_long(argc, argv, "c:h", names, NULL)) != -1;) {
         switch (o) {
@@ -74,7 +87,7 @@ static int read_command_line(int argc, char **argv, struct command_line *out)
         case 's':
             return print_text(config_write_sample);
         case 'm':
-            return print_text(config_write_man);
+            return print_manual(optarg);
         case 'v':
             (void)printf("kantord %s\n", KANTOR_VERSION);
             return 0;

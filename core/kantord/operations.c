@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "core/kantord/operations_internal.h"
+#include "core/near.h"
 
 /* group, first, second, least and most words, flags, function, arguments, one line, more */
 const struct operation operations[] = {
@@ -112,31 +113,6 @@ struct slice operation_option(const struct operation_call *k, const char *name)
 
 /* --- what a person probably meant */
 
-enum { NEAR_BYTES = 40 };
-
-/* Letters to change, add, drop or swap (Damerau and Levenshtein), both cut at 40. */
-static size_t distance(struct slice a, struct slice b)
-{
-    size_t d[NEAR_BYTES + 1][NEAR_BYTES + 1];
-    a = slice_first(a, NEAR_BYTES);
-    b = slice_first(b, NEAR_BYTES);
-    for (size_t i = 0; i <= a.n; i++)
-        for (size_t k = 0; k <= b.n; k++) {
-            size_t best = i ? d[i - 1][k] + 1 : k;
-            if (k && i == 0)
-                best = k;
-            if (i && k) {
-                size_t change = d[i - 1][k - 1] + (ascii_lower(a.p[i - 1]) != ascii_lower(b.p[k - 1]));
-                best = d[i][k - 1] + 1 < best ? d[i][k - 1] + 1 : best;
-                best = change < best ? change : best;
-                if (i > 1 && k > 1 && a.p[i - 1] == b.p[k - 2] && a.p[i - 2] == b.p[k - 1] && d[i - 2][k - 2] + 1 < best)
-                    best = d[i - 2][k - 2] + 1;
-            }
-            d[i][k] = best;
-        }
-    return d[a.n][b.n];
-}
-
 /* Words of other programs. */
 static struct slice our_word(struct slice typed)
 {
@@ -158,7 +134,7 @@ static const struct operation *nearest(const struct slice *words, size_t n, stru
     for (size_t i = 0; i < n_operations && n; i++) {
         const char *typed = operations[i].second && n > 1 ? arena_printf(a, "%.*s %.*s", SLICE_ARG(our_word(words[0])), SLICE_ARG(our_word(words[1]))) : arena_string(a, our_word(words[0]));
         const char *name = operations[i].second && n == 1 ? operations[i].first : name_of(&operations[i], a);
-        size_t d = typed && name ? distance(slice_of(typed), slice_of(name)) : 99;
+        size_t d = typed && name ? near_distance(slice_of(typed), slice_of(name)) : 99;
         if (d < least) {
             least = d;
             best = &operations[i];
@@ -306,6 +282,8 @@ bool operations_write_help_of(struct slice first, struct slice second, struct bu
 /* Text for man(7): a backslash and a dash are written so that they stay themselves. */
 static void man_text(const char *text, struct buffer *out)
 {
+    if (*text == '.' || *text == '\'')
+        buffer_add(out, SLICE("\\&"));
     for (const char *p = text; *p; p++) {
         if (*p == '-' || *p == '\\')
             buffer_add_char(out, '\\');
