@@ -88,6 +88,15 @@ static bool in_field(struct subject *m, struct slice name, struct slice what)
     return found;
 }
 
+/* A field of the index; the message is read only where the index has its beginning only, or no row. */
+static bool in_key(struct subject *m, int nth, struct slice name, struct slice what)
+{
+    struct slice key = sort_text(m, nth);
+    if (contains(key, what))
+        return true;
+    return (key.n >= MESSAGE_KEY_WHOLE || !m->index->sortkey.p) && in_field(m, name, what);
+}
+
 static bool leaf(struct subject *m, const struct search_key *k)
 {
     int64_t day = m->item->received / 86400, sent = m->index && m->index->sent ? m->index->sent / 86400 : day;
@@ -121,13 +130,13 @@ static bool leaf(struct subject *m, const struct search_key *k)
     case KEY_SENTSINCE:
         return sent >= k->value;
     case KEY_FROM:
-        return contains(sort_text(m, 0), k->text);
+        return in_key(m, 0, SLICE("From"), k->text);
     case KEY_TO:
-        return contains(sort_text(m, 1), k->text);
+        return in_key(m, 1, SLICE("To"), k->text);
     case KEY_CC:
-        return contains(sort_text(m, 2), k->text);
+        return in_key(m, 2, SLICE("Cc"), k->text);
     case KEY_SUBJECT:
-        return contains(sort_text(m, 3), k->text);
+        return in_key(m, 3, SLICE("Subject"), k->text);
     case KEY_HEADER:
         return in_field(m, k->name, k->text);
     case KEY_BODY:
@@ -193,6 +202,15 @@ static void write_plain(struct connection *c, const struct imap_session *s, cons
     buffer_add(&c->out, SLICE("\r\n"));
 }
 
+/* RFC 4731 3.2: with MIN or MAX alone only the messages that they name count. */
+static int64_t returned_modseq(const struct search *x)
+{
+    if (x->returns & (RETURN_ALL | RETURN_COUNT) || !(x->returns & (RETURN_MIN | RETURN_MAX)))
+        return x->modseq;
+    int64_t min = x->returns & RETURN_MIN ? x->first_modseq : 0, max = x->returns & RETURN_MAX ? x->last_modseq : 0;
+    return min > max ? min : max;
+}
+
 static void write_extended(struct connection *c, const struct imap_session *s, const struct search *x)
 {
     SCOPED(uid_set_free) struct uid_set numbers = {0};
@@ -223,7 +241,7 @@ static void write_extended(struct connection *c, const struct imap_session *s, c
         uid_set_write(shown, &c->out);
     }
     if (x->uses_modseq && count)
-        buffer_printf(&c->out, " MODSEQ %lld", (long long)x->modseq);
+        buffer_printf(&c->out, " MODSEQ %lld", (long long)returned_modseq(x));
     buffer_add(&c->out, SLICE("\r\n"));
 }
 
@@ -264,7 +282,10 @@ static struct error walk(struct imap_session *s, struct sql *db, struct search *
     for (int n = 0; e.code == ERROR_NONE && (x->needs_index ? message_next(&messages, &item, &index) : item_next(&items, &item)); n++) {
         struct subject m = {.s = s, .db = db, .item = &item, .index = &index, .arena = &row};
         if (uid_set_has(&s->box.view, item.uid) && test(&m, x, 0)) {
+            if (x->found.n == 0)
+                x->first_modseq = item.modseq;
             uid_set_add(&x->found, item.uid, item.uid);
+            x->last_modseq = item.modseq;
             if (item.modseq > x->modseq)
                 x->modseq = item.modseq;
         }
@@ -334,7 +355,7 @@ struct error imap_search_run(struct connection *c, struct imap_session *s, struc
     struct error e = search_read(s, a, x);
     if (e.code == ERROR_NONE)
         return search_step(c, s, a);
-    if (x->returns & RETURN_SAVE)
+    if (x->returns & RETURN_SAVE && e.code != ERROR_INVALID) /* RFC 5182 2.1: NO empties it, BAD does not */
         uid_set_clear(&s->saved);
     search_drop(s);
     return e;

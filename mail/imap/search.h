@@ -34,7 +34,7 @@ struct search {
     /* the walk */
     uint32_t next;
     struct uid_set found;
-    int64_t modseq; /* the highest among what was found */
+    int64_t modseq, first_modseq, last_modseq; /* the highest among what was found; of its first and last message */
 };
 
 struct error search_read(struct imap_session *s, struct imap_args *a, struct search *x);

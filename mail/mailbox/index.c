@@ -20,11 +20,18 @@ static struct slice keep(struct buffer *b, struct arena *a)
     return s;
 }
 
-/* A field as people read it, folded for comparing. */
+/* A field as people read it, folded for comparing; one that stands twice (wrong, and frequent) is one text of two lines. */
 static void add_key(struct slice head, struct slice name, struct arena *a, struct buffer *out)
 {
+    struct header_field f;
     struct buffer text = {0};
-    words_decode(header_unfold(slice_first(header_find(head, name), 4 * SORTKEY_FIELD_MAX), a), &text);
+    while (header_next(&head, &f) && buffer_length(&text) < 4 * SORTKEY_FIELD_MAX) {
+        if (!slice_eq_nocase(f.name, name))
+            continue;
+        if (buffer_length(&text))
+            buffer_add_char(&text, '\n');
+        words_decode(header_unfold(slice_first(f.value, 4 * SORTKEY_FIELD_MAX), a), &text);
+    }
     charset_fold(buffer_slice(&text), SORTKEY_FIELD_MAX, out);
     buffer_add_char(out, '\0');
     out->failed |= text.failed;

@@ -10,6 +10,9 @@
 #include "core/store/item.h"
 #include "core/store/keyword.h"
 
+/* A sort text shorter than this is the whole field. */
+enum { MESSAGE_KEY_WHOLE = 2048 };
+
 struct message_index {
     int64_t sent;            /* Date: field as the sender's civil time (its day is the day SENTON means); 0 when there is none that can be read */
     struct slice envelope;   /* IMAP ENVELOPE as sent */

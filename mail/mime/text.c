@@ -1,10 +1,66 @@
 /* mail/mime/text.c */
 #include "mail/mime/text.h"
 
+#include <utf8proc.h>
+
 #include "mail/mime/charset.h"
 #include "mail/mime/decode.h"
 #include "mail/mime/header.h"
 #include "mail/mime/words.h"
+
+/* HTML's names of U+00A0 to U+00FF, in order. */
+static const char *const latin1[96] = {
+    "nbsp", "iexcl", "cent", "pound", "curren", "yen", "brvbar", "sect", "uml", "copy", "ordf", "laquo", "not",
+    "shy", "reg", "macr", "deg", "plusmn", "sup2", "sup3", "acute", "micro", "para", "middot", "cedil", "sup1",
+    "ordm", "raquo", "frac14", "frac12", "frac34", "iquest", "Agrave", "Aacute", "Acirc", "Atilde", "Auml", "Aring",
+    "AElig", "Ccedil", "Egrave", "Eacute", "Ecirc", "Euml", "Igrave", "Iacute", "Icirc", "Iuml", "ETH", "Ntilde",
+    "Ograve", "Oacute", "Ocirc", "Otilde", "Ouml", "times", "Oslash", "Ugrave", "Uacute", "Ucirc", "Uuml", "Yacute",
+    "THORN", "szlig", "agrave", "aacute", "acirc", "atilde", "auml", "aring", "aelig", "ccedil", "egrave", "eacute",
+    "ecirc", "euml", "igrave", "iacute", "icirc", "iuml", "eth", "ntilde", "ograve", "oacute", "ocirc", "otilde",
+    "ouml", "divide", "oslash", "ugrave", "uacute", "ucirc", "uuml", "yacute", "thorn", "yuml"
+};
+
+static const struct {
+    const char *name;
+    utf8proc_int32_t point;
+} entities[] = {{"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"quot", '"'}, {"apos", '\''}, {"euro", 0x20AC}, {"ndash", 0x2013}, {"mdash", 0x2014}, {"lsquo", 0x2018}, {"rsquo", 0x2019},
+                {"sbquo", 0x201A}, {"ldquo", 0x201C}, {"rdquo", 0x201D}, {"bdquo", 0x201E}, {"bull", 0x2022}, {"hellip", 0x2026}, {"trade", 0x2122}, {"OElig", 0x152}, {"oelig", 0x153}, {"Scaron", 0x160}, {"scaron", 0x161}};
+
+static utf8proc_int32_t entity_point(struct slice name)
+{
+    uint64_t point;
+    if (name.n && name.p[0] == '#') {
+        int hex = name.n > 1 && (name.p[1] == 'x' || name.p[1] == 'X');
+        if (!hex)
+            return slice_number(slice_after(name, 1), 0x10FFFF, &point) ? (utf8proc_int32_t)point : 0;
+        point = 0;
+        for (size_t i = 2; i < name.n && point < 0x110000; i++)
+            point = ascii_hex(name.p[i]) < 0 ? 0x110000 : point << 4 | (uint64_t)ascii_hex(name.p[i]);
+        return point < 0x110000 ? (utf8proc_int32_t)point : 0;
+    }
+    for (size_t i = 0; i < sizeof entities / sizeof entities[0]; i++)
+        if (slice_eq(name, slice_of(entities[i].name)))
+            return entities[i].point;
+    for (int i = 0; i < 96; i++)
+        if (slice_eq(name, slice_of(latin1[i])))
+            return i == 0 ? ' ' : 0xA0 + i;
+    return 0;
+}
+
+/* "&eacute;" at the front of s: its text, and its length; 0: no entity that is known. */
+static size_t entity(struct slice s, struct buffer *out)
+{
+    utf8proc_uint8_t bytes[4];
+    size_t end = slice_find(slice_first(s, 12), ';');
+    if (end < 3 || end >= s.n || s.p[end] != ';')
+        return 0;
+    utf8proc_int32_t point = entity_point(slice_make(s.p + 1, end - 1));
+    utf8proc_ssize_t n = point ? utf8proc_encode_char(point, bytes) : 0;
+    if (n <= 0)
+        return 0;
+    buffer_add(out, slice_make((const char *)bytes, (size_t)n));
+    return end + 1;
+}
 
 /* Drops tags, scripts and styles, and reads the common entities; linear and without a tree (attacks.md MM-13). */
 static void strip_html(struct slice s, struct buffer *out)
@@ -28,15 +84,10 @@ static void strip_html(struct slice s, struct buffer *out)
             buffer_add_char(out, ' ');
             continue;
         }
-        static const struct {
-            struct slice name;
-            struct slice text;
-        } entities[] = {{{"&amp;", 5}, {"&", 1}}, {{"&lt;", 4}, {"<", 1}}, {{"&gt;", 4}, {">", 1}}, {{"&quot;", 6}, {"\"", 1}}, {{"&nbsp;", 6}, {" ", 1}}, {{"&#39;", 5}, {"'", 1}}};
-        size_t k = 0;
-        while (k < 6 && !slice_starts(s, entities[k].name))
-            k++;
-        buffer_add(out, k < 6 ? entities[k].text : SLICE("&"));
-        s = slice_after(s, k < 6 ? entities[k].name.n : 1);
+        size_t n = entity(s, out);
+        if (n == 0)
+            buffer_add_char(out, '&');
+        s = slice_after(s, n ? n : 1);
     }
 }
 
