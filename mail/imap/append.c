@@ -3,6 +3,7 @@
  * The head of the command is parsed before the "+" is sent, so that a missing mailbox or a message that is too large costs the client nothing. A refused
  * literal that comes without asking (LITERAL+) is swallowed to its last byte, for otherwise it would be read as commands (attacks.md IM-02).
  */
+#include "core/account/account.h"
 #include "core/clock.h"
 #include "mail/imap/internal.h"
 #include "mail/mime/date.h"
@@ -25,6 +26,14 @@ static enum run answer(struct connection *c, struct error e)
     }
     imap_tagged(c, e);
     return error_is_temporary(e) ? RUN_CLOSE : RUN_NEXT;
+}
+
+/* The change looks again; here it spares the client sending what cannot be kept. */
+static struct error room_for(struct sql *db, int64_t id, uint64_t size, struct arena *a)
+{
+    struct account account;
+    TRY(account_get(db, id, a, &account));
+    return account.quota && (uint64_t)account.used + size > (uint64_t)account.quota ? error_make(ERROR_QUOTA, "the account's quota is used up") : OK;
 }
 
 static struct error read_head(struct connection *c, struct imap_session *s, struct imap_args *a)
@@ -67,7 +76,7 @@ static struct error read_head(struct connection *c, struct imap_session *s, stru
         return error_make(ERROR_DENIED, "you may not put messages there");
     x->collection = m.c.id;
     x->account = m.c.account;
-    return OK;
+    return room_for(db, m.c.account, s->append_size, &c->arena);
 }
 
 enum run imap_append_begin(struct connection *c)
@@ -95,6 +104,11 @@ enum run imap_append_begin(struct connection *c)
         e = read_head(c, s, &a);
     if (e.code != ERROR_NONE && s->append_sync)
         return answer(c, e); /* the literal was not asked for and does not come */
+    if (e.code != ERROR_NONE && s->append_size / 2 > (uint64_t)s->server->config->max_message) {
+        (void)answer(c, e); /* it comes unasked, and is too much to be read for nothing (attacks.md IM-01) */
+        buffer_add(&c->out, SLICE("* BYE [TOOBIG] the literal is too large\r\n"));
+        return RUN_CLOSE;
+    }
     s->append.failed = e;
     s->append.discard = e.code != ERROR_NONE;
     s->append.left = s->append_size;

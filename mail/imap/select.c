@@ -1,54 +1,81 @@
 /* mail/imap/select.c -- SELECT, EXAMINE with CONDSTORE and QRESYNC (RFC 9051 6.3.2, RFC 7162 3.2.5), CLOSE, UNSELECT, STATUS */
 #include "mail/imap/internal.h"
 
+enum { MATCHES_MAX = 10000 };
+
 struct qresync {
     int given;
     uint64_t uidvalidity, modseq;
-    struct slice uids, match_numbers, match_uids;
+    struct slice uids;
+    struct uid_set known, match_numbers, match_uids;
 };
+
+static void qresync_free(struct qresync *q)
+{
+    uid_set_free(&q->known);
+    uid_set_free(&q->match_numbers);
+    uid_set_free(&q->match_uids);
+}
 
 static void on_change(void *connection)
 {
     connection_notice(connection);
 }
 
-/* "(CONDSTORE)" or "(QRESYNC (validity modseq [known-uids [(numbers uids)]]))" */
+/* A set without '*' (RFC 7162 7: known-sequence-set). */
+static struct error read_known(struct imap_args *a, struct slice *text, struct uid_set *out)
+{
+    TRY(args_atom(a, NULL, text));
+    return uid_set_read(out, *text, UINT32_MAX);
+}
+
+/* "(validity modseq [known-uids] [(numbers uids)])" behind QRESYNC */
+static struct error read_qresync(struct imap_args *a, struct qresync *q)
+{
+    struct slice text;
+    TRY(args_space(a));
+    if (!args_take(a, '('))
+        return imap_bad("QRESYNC takes a list");
+    TRY(args_number(a, UINT32_MAX, &q->uidvalidity));
+    TRY(args_space(a));
+    TRY(args_number(a, INT64_MAX, &q->modseq));
+    bool more = args_take(a, ' ');
+    if (more && !slice_starts(a->rest, SLICE("("))) {
+        TRY(read_known(a, &q->uids, &q->known));
+        more = args_take(a, ' ');
+    }
+    if (more) {
+        if (!args_take(a, '('))
+            return imap_bad("message numbers and their uids stand in parentheses");
+        TRY(read_known(a, &text, &q->match_numbers));
+        TRY(args_space(a));
+        TRY(read_known(a, &text, &q->match_uids));
+        if (!args_take(a, ')') || uid_set_count(&q->match_numbers) != uid_set_count(&q->match_uids))
+            return imap_bad("as many message numbers as uids were expected");
+    }
+    q->given = 1;
+    return args_take(a, ')') ? OK : imap_bad("a parenthesis is missing");
+}
+
+/* "(CONDSTORE)" or "(QRESYNC (…))" */
 static struct error read_parameters(struct imap_session *s, struct imap_args *a, struct qresync *q)
 {
+    int enabled = s->enabled;
     if (!args_take(a, ' '))
         return OK;
     if (!args_take(a, '('))
         return imap_bad("parameters stand in parentheses");
-    for (int n = 0; !args_take(a, ')'); n++) {
-        if (n)
-            TRY(args_space(a));
-        if (args_word(a, SLICE("CONDSTORE"))) {
-            s->enabled |= ENABLED_CONDSTORE;
-            continue;
-        }
-        if (!args_word(a, SLICE("QRESYNC")) || !(s->enabled & ENABLED_QRESYNC))
+    do {
+        if (args_word(a, SLICE("CONDSTORE")))
+            enabled |= ENABLED_CONDSTORE;
+        else if (args_word(a, SLICE("QRESYNC")) && s->enabled & ENABLED_QRESYNC && !q->given)
+            TRY(read_qresync(a, q));
+        else
             return imap_bad("that parameter is not known, or QRESYNC is not enabled");
-        TRY(args_space(a));
-        if (!args_take(a, '('))
-            return imap_bad("QRESYNC takes a list");
-        TRY(args_number(a, UINT32_MAX, &q->uidvalidity));
-        TRY(args_space(a));
-        TRY(args_number(a, INT64_MAX, &q->modseq));
-        if (args_take(a, ' ') && a->rest.n && a->rest.p[0] != '(') {
-            TRY(args_atom(a, NULL, &q->uids));
-            (void)args_take(a, ' ');
-        }
-        if (args_take(a, '(')) {
-            TRY(args_atom(a, NULL, &q->match_numbers));
-            TRY(args_space(a));
-            TRY(args_atom(a, NULL, &q->match_uids));
-            if (!args_take(a, ')'))
-                return imap_bad("a parenthesis is missing");
-        }
-        if (!args_take(a, ')'))
-            return imap_bad("a parenthesis is missing");
-        q->given = 1;
-    }
+    } while (args_take(a, ' '));
+    if (!args_take(a, ')'))
+        return imap_bad("a parenthesis is missing");
+    s->enabled = enabled;
     return OK;
 }
 
@@ -92,31 +119,51 @@ static void write_state(struct connection *c, struct imap_session *s, const stru
     buffer_printf(out, "* OK [HIGHESTMODSEQ %lld] highest\r\n", (long long)(m->c.modseq ? m->c.modseq : 1));
 }
 
-/* RFC 7162 3.2.5.2: what vanished and what changed since the client was here. */
-static struct error resync(struct connection *c, struct imap_session *s, struct sql *db, const struct qresync *q, const struct keyword_map *map)
+/* The highest uid that the client has at the same number as this mailbox: below it nothing that he knows has vanished (RFC 7162 3.2.5.2). */
+static uint32_t matched(const struct imap_session *s, const struct qresync *q)
+{
+    uint32_t best = 0;
+    uint64_t n = uid_set_count(&q->match_numbers);
+    for (uint64_t i = 1; i <= n && i <= MATCHES_MAX; i++) {
+        uint32_t number = uid_set_uid_of(&q->match_numbers, (uint32_t)i), uid = uid_set_uid_of(&q->match_uids, (uint32_t)i);
+        if (uid_set_uid_of(&s->box.view, number) != uid)
+            break;
+        best = uid;
+    }
+    return best;
+}
+
+static struct error write_vanished(struct connection *c, struct imap_session *s, struct sql *db, const struct qresync *q, int64_t gonefloor)
 {
     SCOPED(uid_set_free) struct uid_set gone = {0};
-    SCOPED(uid_set_free) struct uid_set known = {0};
     SCOPED(uid_set_free) struct uid_set shown = {0};
-    if (q->uidvalidity != s->box.uidvalidity)
-        return OK; /* the client starts anew */
     TRY(item_vanished(db, s->box.collection, (int64_t)q->modseq, &gone));
-    if (q->uids.p) {
-        TRY(uid_set_read(&known, q->uids, uid_set_max(&s->box.view)));
-        uid_set_intersect(&shown, &gone, &known);
-    } else {
+    uint32_t same = (int64_t)q->modseq < gonefloor ? matched(s, q) : 0; /* exact tombstones need no guess */
+    if (same)
+        uid_set_remove(&gone, 1, same);
+    if (q->uids.p)
+        uid_set_intersect(&shown, &gone, &q->known);
+    else
         uid_set_copy(&shown, &gone);
-    }
     if (shown.n) {
         buffer_add(&c->out, SLICE("* VANISHED (EARLIER) "));
         uid_set_write(&shown, &c->out);
         buffer_add(&c->out, SLICE("\r\n"));
     }
+    return gone.failed || shown.failed ? error_make(ERROR_MEMORY, "no memory for a set of messages") : OK;
+}
+
+/* RFC 7162 3.2.5.2: what vanished and what changed since the client was here. */
+static struct error resync(struct connection *c, struct imap_session *s, struct sql *db, const struct qresync *q, const struct keyword_map *map, int64_t gonefloor)
+{
+    if (q->uidvalidity != s->box.uidvalidity)
+        return OK; /* the client starts anew */
+    TRY(write_vanished(c, s, db, q, gonefloor));
     SCOPED(item_scan_end) struct item_scan scan;
     struct item item;
     item_scan_begin(db, s->box.collection, 1, UINT32_MAX, (int64_t)q->modseq, &scan);
     while (item_next(&scan, &item)) {
-        if (q->uids.p && !uid_set_has(&known, item.uid))
+        if (q->uids.p && !uid_set_has(&q->known, item.uid))
             continue;
         buffer_printf(&c->out, "* %u FETCH (UID %u ", uid_set_number_of(&s->box.view, item.uid), item.uid);
         imap_flags_write(map, item.flags, item.kw, &c->out);
@@ -147,23 +194,22 @@ static struct error select_mailbox(struct connection *c, struct imap_session *s,
     s->state = STATE_SELECTED;
     write_state(c, s, &m, &map, unseen, unseen ? uid_set_number_of(&s->box.view, unseen) : 0);
     if (q->given)
-        TRY(resync(c, s, now, q, &map));
+        TRY(resync(c, s, now, q, &map, m.c.gonefloor));
     return OK;
 }
 
-struct error imap_select_run(struct connection *c, struct imap_session *s, struct imap_args *a)
+static struct error select_run(struct connection *c, struct imap_session *s, struct imap_args *a, struct qresync *q)
 {
     struct slice path;
-    struct qresync q = {0};
     int examine = slice_eq(s->row->name, SLICE("EXAMINE")), was_open = s->state == STATE_SELECTED;
     TRY(args_space(a));
     TRY(imap_mailbox_arg(s, a, &path));
-    TRY(read_parameters(s, a, &q));
+    TRY(read_parameters(s, a, q));
     TRY(args_end(a));
     imap_box_close(s); /* also when what follows fails (RFC 9051 6.3.2) */
     if (was_open)
         buffer_add(&c->out, SLICE("* OK [CLOSED] the former mailbox is closed\r\n"));
-    struct error e = select_mailbox(c, s, path, examine, &q);
+    struct error e = select_mailbox(c, s, path, examine, q);
     if (e.code != ERROR_NONE) {
         imap_box_close(s);
         return e;
@@ -172,6 +218,14 @@ struct error imap_select_run(struct connection *c, struct imap_session *s, struc
     int may_write = s->box.rights & (RIGHT_WRITE | RIGHT_SEEN | RIGHT_DELETE | RIGHT_INSERT | RIGHT_EXPUNGE); /* RFC 4314 5.2 */
     s->ok_code = s->box.read_only || !may_write ? SLICE("[READ-ONLY] ") : SLICE("[READ-WRITE] ");
     return OK;
+}
+
+struct error imap_select_run(struct connection *c, struct imap_session *s, struct imap_args *a)
+{
+    struct qresync q = {0};
+    struct error e = select_run(c, s, a, &q);
+    qresync_free(&q);
+    return e;
 }
 
 static struct error expunge_change(struct sql *db, void *arg)
