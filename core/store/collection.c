@@ -191,7 +191,9 @@ struct error collection_remove(struct sql *db, struct actor who, int64_t id)
 {
     int64_t account;
     TRY(account_of(db, id, &account));
-    TRY(item_expunge(db, who, id, NULL, 0, NULL));
+    struct error e = item_expunge(db, who, id, NULL, 0, NULL);
+    if (e.code != ERROR_NONE && e.code != ERROR_NOT_FOUND) /* a level holds nothing */
+        return e;
     TRY(log_tree(db, who, account, id));
     SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "UPDATE collection SET parent = -id WHERE id = $1");
     sql_bind_int(st, 1, id);

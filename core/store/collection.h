@@ -11,8 +11,8 @@
 
 enum collection_kind { COLLECTION_MAILBOX = 1, COLLECTION_CALENDAR, COLLECTION_ADDRESSBOOK, COLLECTION_TASKS, COLLECTION_FILES };
 
-/* RFC 6154, and the inbox; stored, never renumbered. */
-enum collection_role { ROLE_NONE, ROLE_INBOX, ROLE_DRAFTS, ROLE_SENT, ROLE_TRASH, ROLE_JUNK, ROLE_ARCHIVE, ROLE_ALL, ROLE_FLAGGED, ROLE_IMPORTANT };
+/* RFC 6154, the inbox, and a level that was deleted while something stands below it (it holds nothing and takes nothing); stored, never renumbered. */
+enum collection_role { ROLE_NONE, ROLE_INBOX, ROLE_DRAFTS, ROLE_SENT, ROLE_TRASH, ROLE_JUNK, ROLE_ARCHIVE, ROLE_ALL, ROLE_FLAGGED, ROLE_IMPORTANT, ROLE_LEVEL };
 
 /* Who does it: goes into the change row. `origin` is a device's or session's number, 0 when unknown. */
 struct actor {

@@ -11,8 +11,9 @@
 
 struct error item_owner(struct sql *db, int64_t collection, int64_t *account)
 {
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT account FROM collection WHERE id = $1 AND parent >= 0");
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT account FROM collection WHERE id = $1 AND parent >= 0 AND role <> $2");
     sql_bind_int(st, 1, collection);
+    sql_bind_int(st, 2, ROLE_LEVEL);
     if (!sql_row(st)) {
         TRY(sql_result(st));
         return error_make(ERROR_NOT_FOUND, "no such mailbox");

@@ -7,13 +7,14 @@ enum { SELECT_SUBSCRIBED = 1, SELECT_REMOTE = 2, SELECT_RECURSIVE = 4, SELECT_SP
 enum { RETURN_SUBSCRIBED = 1, RETURN_CHILDREN = 2, RETURN_SPECIAL = 4, RETURN_STATUS = 8 };
 
 struct listing {
-    int selection, wanted, items, lsub;
+    enum { LIST, LSUB, XLIST } verb;
+    int selection, wanted, items;
     struct slice reference, patterns[PATTERNS_MAX];
     size_t n_patterns;
 };
 
-/* '*' any, '%' any but the delimiter. Linear: on a mismatch only the last wildcard moves on (attacks.md IM-11). INBOX matches without case. */
-static bool matches(struct slice pattern, struct slice name)
+/* '*' any, '%' any but the delimiter. Linear: on a mismatch only the last wildcard moves on (attacks.md IM-11). The first `blind` octets match without case. */
+static bool matches(struct slice pattern, struct slice name, size_t blind)
 {
     size_t p = 0, n = 0, star_p = SIZE_MAX, star_n = 0, percent_p = SIZE_MAX, percent_n = 0;
     while (n < name.n || p < pattern.n) {
@@ -28,7 +29,7 @@ static bool matches(struct slice pattern, struct slice name)
             percent_n = n;
             continue;
         }
-        if (p < pattern.n && n < name.n && pattern.p[p] == name.p[n]) {
+        if (p < pattern.n && n < name.n && (pattern.p[p] == name.p[n] || (n < blind && ascii_lower(pattern.p[p]) == ascii_lower(name.p[n])))) {
             p++;
             n++;
             continue;
@@ -49,15 +50,34 @@ static bool matches(struct slice pattern, struct slice name)
     return true;
 }
 
+static size_t inbox_part(struct slice path)
+{
+    return slice_starts(path, SLICE("INBOX")) && (path.n == 5 || path.p[5] == '/') ? 5 : 0;
+}
+
 static bool any_matches(const struct listing *l, struct slice path)
 {
     for (size_t i = 0; i < l->n_patterns; i++)
-        if (matches(l->patterns[i], path))
+        if (matches(l->patterns[i], path, inbox_part(path)))
             return true;
     return false;
 }
 
 /* --- arguments */
+
+/* Wildcards side by side are one: the work for a name is then bounded by its length. */
+static size_t collapse(char *text, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        char *last = kept ? &text[kept - 1] : NULL;
+        if (last && (text[i] == '*' || text[i] == '%') && (*last == '*' || *last == '%'))
+            *last = text[i] == '*' ? '*' : *last;
+        else
+            text[kept++] = text[i];
+    }
+    return kept;
+}
 
 static struct error add_pattern(struct imap_session *s, struct imap_args *a, struct listing *l, struct slice text)
 {
@@ -66,17 +86,16 @@ static struct error add_pattern(struct imap_session *s, struct imap_args *a, str
         return error_make(ERROR_MEMORY, "no memory for patterns");
     if (l->n_patterns == PATTERNS_MAX)
         return error_make(ERROR_LIMIT, "too many patterns");
-    struct slice pattern = slice_of(whole);
+    struct slice pattern = slice_make(whole, collapse(whole, strlen(whole)));
     if (!(s->enabled & (ENABLED_UTF8 | ENABLED_REV2)) && slice_find(pattern, '&') < pattern.n) {
         struct buffer b = {0};
         if (name_from_utf7(pattern, &b))
             pattern = arena_copy(a->arena, buffer_slice(&b));
         buffer_free(&b);
     }
-    if (slice_starts_nocase(pattern, SLICE("INBOX")) && (pattern.n == 5 || pattern.p[5] == '/' || pattern.p[5] == '*' || pattern.p[5] == '%'))
-        pattern = slice_of(arena_printf(a->arena, "INBOX%.*s", SLICE_ARG(slice_after(pattern, 5))));
+    struct error e = mailbox_normalise(pattern, a->arena, &pattern);
     l->patterns[l->n_patterns++] = pattern;
-    return OK;
+    return e.code == ERROR_INVALID ? OK : e; /* what is no UTF-8 matches no name */
 }
 
 static struct error read_selection(struct imap_args *a, struct listing *l)
@@ -137,12 +156,12 @@ static struct error read_arguments(struct imap_session *s, struct imap_args *a, 
     TRY(args_astring(a, &l->reference));
     TRY(args_space(a));
     if (args_take(a, '(')) {
-        for (int n = 0; !args_take(a, ')'); n++) {
-            if (n)
-                TRY(args_space(a));
+        do {
             TRY(args_list_mailbox(a, &pattern));
             TRY(add_pattern(s, a, l, pattern));
-        }
+        } while (args_take(a, ' '));
+        if (!args_take(a, ')'))
+            return imap_bad("a parenthesis is missing");
     } else {
         TRY(args_list_mailbox(a, &pattern));
         TRY(add_pattern(s, a, l, pattern));
@@ -163,22 +182,34 @@ static void add_attribute(struct buffer *out, int *some, const char *word)
     buffer_add(out, slice_of(word));
 }
 
-static void write_one(const struct imap_session *s, const struct listing *l, const struct mailbox *m, int below_subscribed, int below_special, struct buffer *out)
+/* XLIST knows other words for two of them. */
+static const char *use_of(const struct listing *l, const struct mailbox *m)
 {
-    int some = 0;
-    buffer_add(out, l->lsub ? SLICE("* LSUB (") : SLICE("* LIST ("));
+    if (!m->selectable || m->c.role > ROLE_IMPORTANT || m->c.role == ROLE_NONE)
+        return NULL;
+    if (l->verb == XLIST && (m->c.role == ROLE_INBOX || m->c.role == ROLE_JUNK))
+        return m->c.role == ROLE_JUNK ? "\\Spam" : slice_eq(m->path, SLICE("INBOX")) ? "\\Inbox" : NULL;
+    return m->c.role == ROLE_INBOX ? NULL : role_names[m->c.role];
+}
+
+static void write_one(const struct imap_session *s, const struct listing *l, const struct mailbox *m, int below, struct buffer *out)
+{
+    int some = 0, exists = m->c.id || m->children; /* else only subscribed: a name */
+    const char *use = use_of(l, m);
+    buffer_add(out, l->verb == LSUB ? SLICE("* LSUB (") : l->verb == XLIST ? SLICE("* XLIST (") : SLICE("* LIST ("));
     if (!m->selectable)
-        add_attribute(out, &some, m->c.id ? "\\Noselect" : s->enabled & ENABLED_REV2 || l->wanted ? "\\NonExistent" : "\\Noselect");
-    add_attribute(out, &some, m->children ? "\\HasChildren" : "\\HasNoChildren"); /* clients.md I37: always, and right */
+        add_attribute(out, &some, m->c.id || l->verb != LIST || !(s->enabled & ENABLED_REV2 || l->wanted || l->selection) ? "\\Noselect" : "\\NonExistent");
+    if (exists) /* clients.md I37: always, and right */
+        add_attribute(out, &some, m->children ? "\\HasChildren" : "\\HasNoChildren");
     if (m->subscribed && l->wanted & RETURN_SUBSCRIBED)
         add_attribute(out, &some, "\\Subscribed");
-    if (m->c.role > ROLE_INBOX && m->c.role <= ROLE_IMPORTANT && m->selectable) /* plain LIST and LSUB, too: Outlook asks no other way */
-        add_attribute(out, &some, role_names[m->c.role]);
+    if (use) /* plain LIST and LSUB, too: Outlook asks no other way */
+        add_attribute(out, &some, use);
     buffer_add(out, SLICE(") \"/\" "));
     imap_mailbox_write(s, m->path, out);
-    if (below_subscribed || below_special) { /* RFC 5258 4: it is here for what stands below it */
+    if (below) { /* RFC 9051 6.3.9.6: something below it is selected */
         buffer_add(out, SLICE(" (\"CHILDINFO\" ("));
-        buffer_add(out, below_subscribed ? SLICE("\"SUBSCRIBED\"") : SLICE("\"SPECIAL-USE\""));
+        buffer_add(out, l->selection & SELECT_SUBSCRIBED ? SLICE("\"SUBSCRIBED\"") : SLICE("\"SPECIAL-USE\""));
         buffer_add(out, SLICE("))"));
     }
     buffer_add(out, SLICE("\r\n"));
@@ -186,35 +217,23 @@ static void write_one(const struct imap_session *s, const struct listing *l, con
 
 static bool selected(const struct listing *l, const struct mailbox *m)
 {
-    if (l->selection & SELECT_SUBSCRIBED && !m->subscribed)
+    if (l->selection & SELECT_SUBSCRIBED ? !m->subscribed : !m->c.id && !m->children)
         return false;
-    return !(l->selection & SELECT_SPECIAL) || (m->selectable && m->c.role > ROLE_INBOX);
+    return !(l->selection & SELECT_SPECIAL) || (m->selectable && m->c.role > ROLE_INBOX && m->c.role <= ROLE_IMPORTANT);
 }
 
-/* Is something below all[i] selected? The list is in tree order, so what is below stands right behind. */
-static bool selected_below(const struct listing *l, const struct mailbox *all, size_t n, size_t i)
+/* Is something below all[i] selected (and, where `unseen`, not itself in the answer)? The list is in tree order: what is below stands right behind. */
+static bool selected_below(const struct listing *l, const struct mailbox *all, size_t n, size_t i, int unseen)
 {
     for (size_t k = i + 1; k < n && all[k].path.n > all[i].path.n && all[k].path.p[all[i].path.n] == '/' && slice_starts(all[k].path, all[i].path); k++)
-        if (selected(l, &all[k]))
+        if (selected(l, &all[k]) && !(unseen && any_matches(l, all[k].path)))
             return true;
     return false;
 }
 
-/* Subscribed names without a mailbox are \NonExistent (RFC 9051 6.3.9.1). */
-static struct error add_subscribed(struct sql *db, int64_t account, struct arena *a, const struct listing *l, const struct imap_session *s, const struct mailbox *all, size_t n, struct buffer *out)
+static bool ends_with_percent(const struct listing *l)
 {
-    struct slice *names;
-    size_t n_names;
-    TRY(subscription_list(db, account, a, &names, &n_names));
-    for (size_t i = 0; i < n_names; i++) {
-        struct mailbox m = {.path = names[i], .subscribed = 1};
-        size_t k = 0;
-        while (k < n && !slice_eq(all[k].path, names[i]))
-            k++;
-        if (k == n && any_matches(l, names[i]))
-            write_one(s, l, &m, 0, 0, out);
-    }
-    return OK;
+    return l->n_patterns && slice_ends(l->patterns[0], SLICE("%"));
 }
 
 static struct error run(struct connection *c, struct imap_session *s, const struct listing *l)
@@ -222,29 +241,28 @@ static struct error run(struct connection *c, struct imap_session *s, const stru
     struct mailbox *all;
     size_t n;
     SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
-    TRY(mailbox_list(db, s->account, &c->arena, &all, &n));
+    TRY(l->selection & SELECT_SUBSCRIBED ? mailbox_list_subscribed(db, s->account, &c->arena, &all, &n) : mailbox_list(db, s->account, &c->arena, &all, &n));
     for (size_t i = 0; i < n; i++) {
-        if (!any_matches(l, all[i].path))
+        struct mailbox m = all[i];
+        if (!any_matches(l, m.path))
             continue;
-        bool mine = selected(l, &all[i]), below = !mine && l->selection & SELECT_RECURSIVE && selected_below(l, all, n, i);
-        if (!mine && l->lsub && all[i].children && l->patterns[0].n && l->patterns[0].p[l->patterns[0].n - 1] == '%' && selected_below(l, all, n, i)) {
-            struct mailbox level = all[i]; /* RFC 3501 6.3.9: with % the parent of a subscribed name is \Noselect */
-            level.selectable = 0;
-            write_one(s, l, &level, 0, 0, &c->out);
-            continue;
+        bool mine = selected(l, &m), below = l->selection & SELECT_RECURSIVE && selected_below(l, all, n, i, !mine);
+        if (!mine && l->verb == LSUB && ends_with_percent(l) && selected_below(l, all, n, i, 0)) {
+            m.selectable = 0; /* RFC 3501 6.3.9: with % the parent of a subscribed name is \Noselect */
+            mine = true;
         }
         if (!mine && !below)
             continue;
-        write_one(s, l, &all[i], below && l->selection & SELECT_SUBSCRIBED, below && l->selection & SELECT_SPECIAL, &c->out);
-        if (l->wanted & RETURN_STATUS && all[i].selectable && all[i].rights & RIGHT_READ)
-            imap_status_write(s, &all[i], l->items, &c->out);
+        write_one(s, l, &m, below, &c->out);
+        if (l->wanted & RETURN_STATUS && m.selectable && m.rights & RIGHT_READ)
+            imap_status_write(s, &m, l->items, &c->out);
     }
-    return l->selection & SELECT_SUBSCRIBED ? add_subscribed(db, s->account, &c->arena, l, s, all, n, &c->out) : OK;
+    return OK;
 }
 
 struct error imap_list_run(struct connection *c, struct imap_session *s, struct imap_args *a)
 {
-    struct listing l = {0};
+    struct listing l = {.verb = slice_eq(s->row->name, SLICE("XLIST")) ? XLIST : LIST};
     TRY(read_arguments(s, a, &l));
     if (l.n_patterns == 1 && l.patterns[0].n == l.reference.n && l.selection == 0 && slice_eq(l.patterns[0], l.reference)) {
         buffer_add(&c->out, SLICE("* LIST (\\Noselect) \"/\" \"\"\r\n")); /* LIST "" "": the delimiter */
@@ -255,7 +273,7 @@ struct error imap_list_run(struct connection *c, struct imap_session *s, struct 
 
 struct error imap_lsub_run(struct connection *c, struct imap_session *s, struct imap_args *a)
 {
-    struct listing l = {.lsub = 1, .selection = SELECT_SUBSCRIBED};
+    struct listing l = {.verb = LSUB, .selection = SELECT_SUBSCRIBED};
     TRY(read_arguments(s, a, &l));
     l.wanted = 0;
     return run(c, s, &l);

@@ -3,7 +3,8 @@
 #include "mail/mailbox/name.h"
 #include "mail/mime/imap_text.h"
 
-struct error imap_mailbox_arg(struct imap_session *s, struct imap_args *a, struct slice *path)
+/* *given: as the client wrote it, in UTF-8. */
+static struct error mailbox_arg(struct imap_session *s, struct imap_args *a, struct slice *given, struct slice *path)
 {
     struct slice raw;
     struct buffer b = {0};
@@ -21,8 +22,32 @@ struct error imap_mailbox_arg(struct imap_session *s, struct imap_args *a, struc
         if (!raw.p)
             return error_make(ERROR_MEMORY, "no memory for a name");
     }
+    *given = raw;
     struct error e = mailbox_canonical(raw, a->arena, path);
     return e.code == ERROR_INVALID ? imap_no(arena_printf(a->arena, "[CANNOT] %s", e.text)) : e;
+}
+
+struct error imap_mailbox_arg(struct imap_session *s, struct imap_args *a, struct slice *path)
+{
+    struct slice given;
+    return mailbox_arg(s, a, &given, path);
+}
+
+/* RFC 9051 6.3.9.7: the server made another name of what the client said. */
+static void tell_oldname(struct connection *c, const struct imap_session *s, struct slice path, struct slice old)
+{
+    if (!(s->enabled & ENABLED_REV2))
+        return;
+    buffer_add(&c->out, SLICE("* LIST () \"/\" "));
+    imap_mailbox_write(s, path, &c->out);
+    buffer_add(&c->out, SLICE(" (\"OLDNAME\" ("));
+    imap_mailbox_write(s, old, &c->out);
+    buffer_add(&c->out, SLICE("))\r\n"));
+}
+
+static bool is_other(struct slice given, struct slice path)
+{
+    return !slice_eq(slice_ends(given, SLICE("/")) ? slice_first(given, given.n - 1) : given, path);
 }
 
 void imap_mailbox_write(const struct imap_session *s, struct slice path, struct buffer *out)
@@ -108,12 +133,16 @@ static struct error read_use(struct imap_args *a, enum collection_role *role)
 struct error imap_create_run(struct connection *c, struct imap_session *s, struct imap_args *a)
 {
     struct tree_change t = {.s = s, .arena = &c->arena};
+    struct slice given;
     TRY(args_space(a));
-    TRY(imap_mailbox_arg(s, a, &t.path));
+    TRY(mailbox_arg(s, a, &given, &t.path));
     if (args_take(a, ' '))
         TRY(read_use(a, &t.role));
     TRY(args_end(a));
-    return store_change(s->server->store, create_change, &t);
+    TRY(store_change(s->server->store, create_change, &t));
+    if (is_other(given, t.path))
+        tell_oldname(c, s, t.path, given);
+    return OK;
 }
 
 struct error imap_delete_run(struct connection *c, struct imap_session *s, struct imap_args *a)
@@ -128,12 +157,16 @@ struct error imap_delete_run(struct connection *c, struct imap_session *s, struc
 struct error imap_rename_run(struct connection *c, struct imap_session *s, struct imap_args *a)
 {
     struct tree_change t = {.s = s, .arena = &c->arena};
+    struct slice old, given;
     TRY(args_space(a));
-    TRY(imap_mailbox_arg(s, a, &t.path));
+    TRY(mailbox_arg(s, a, &old, &t.path));
     TRY(args_space(a));
-    TRY(imap_mailbox_arg(s, a, &t.to));
+    TRY(mailbox_arg(s, a, &given, &t.to));
     TRY(args_end(a));
-    return store_change(s->server->store, rename_change, &t);
+    TRY(store_change(s->server->store, rename_change, &t));
+    if (is_other(old, t.path) || is_other(given, t.to))
+        tell_oldname(c, s, t.to, old);
+    return OK;
 }
 
 struct error imap_subscribe_run(struct connection *c, struct imap_session *s, struct imap_args *a)

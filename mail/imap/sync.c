@@ -216,7 +216,7 @@ struct error imap_sync(struct connection *c, struct imap_session *s, enum imap_s
     struct error e = collection_get(db, s->box.collection, &c->arena, &now);
     if (e.code == ERROR_NONE)
         e = grant_rights(db, s->box.collection, s->account, &rights);
-    if (e.code == ERROR_NOT_FOUND || (e.code == ERROR_NONE && !(rights & RIGHT_READ)))
+    if (e.code == ERROR_NOT_FOUND || (e.code == ERROR_NONE && (!(rights & RIGHT_READ) || now.role == ROLE_LEVEL)))
         return lost(c);
     TRY(e);
     s->box.rights = rights;

@@ -24,23 +24,27 @@ static bool level_is_plain(struct slice level)
     return true;
 }
 
-/* NFC, and nothing that a person could not see or that breaks a terminal (attacks.md IM-12). */
-static struct error level_normalise(struct slice level, struct arena *a, struct slice *out)
+struct error mailbox_normalise(struct slice name, struct arena *a, struct slice *out)
 {
-    if (level_is_plain(level)) {
-        *out = level;
+    if (level_is_plain(name)) {
+        *out = name;
         return OK;
     }
     utf8proc_uint8_t *text = NULL;
-    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)level.p, (utf8proc_ssize_t)level.n, &text, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)name.p, (utf8proc_ssize_t)name.n, &text, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
     if (n < 0) {
         free(text);
         return error_make(ERROR_INVALID, "the mailbox name is not valid UTF-8");
     }
     *out = arena_copy(a, slice_make((const char *)text, (size_t)n));
     free(text);
-    if (!out->p)
-        return NO_MEMORY;
+    return out->p ? OK : NO_MEMORY;
+}
+
+/* NFC, and nothing that a person could not see or that breaks a terminal (attacks.md IM-12). */
+static struct error level_normalise(struct slice level, struct arena *a, struct slice *out)
+{
+    TRY(mailbox_normalise(level, a, out));
     for (size_t i = 0; i < out->n; i++)
         if ((unsigned char)out->p[i] < 0x20 || out->p[i] == 0x7F)
             return error_make(ERROR_INVALID, "a mailbox name may not hold control characters");
@@ -136,7 +140,8 @@ static struct error walk(struct sql *db, int64_t account, struct slice rest, str
     return rest.n ? OK : NOT_FOUND;
 }
 
-struct error mailbox_find(struct sql *db, int64_t actor, struct slice path, struct arena *a, struct mailbox *out)
+/* Also a level that was deleted. */
+static struct error find_name(struct sql *db, int64_t actor, struct slice path, struct arena *a, struct mailbox *out)
 {
     struct place place;
     struct slice missing;
@@ -149,7 +154,14 @@ struct error mailbox_find(struct sql *db, int64_t actor, struct slice path, stru
         return NOT_FOUND; /* the same words as for one that the actor may not see (attacks.md IM-16) */
     TRY(e);
     TRY(grant_rights(db, out->c.id, actor, &out->rights));
+    out->selectable = out->c.role != ROLE_LEVEL;
     return out->rights & RIGHT_LOOKUP ? OK : NOT_FOUND;
+}
+
+struct error mailbox_find(struct sql *db, int64_t actor, struct slice path, struct arena *a, struct mailbox *out)
+{
+    TRY(find_name(db, actor, path, a, out));
+    return out->selectable ? OK : NOT_FOUND;
 }
 
 /* --- the list */
@@ -236,7 +248,7 @@ static struct error list_account(struct listing *l, int64_t account, struct slic
     TRY(collection_list(l->db, account, COLLECTION_MAILBOX, l->arena, &rows, &n));
     qsort(rows, n, sizeof *rows, by_id);
     for (size_t i = 0; i < n; i++) {
-        struct mailbox m = {.c = rows[i], .rights = account == l->actor ? RIGHT_ALL : 0, .selectable = 1};
+        struct mailbox m = {.c = rows[i], .rights = account == l->actor ? RIGHT_ALL : 0, .selectable = rows[i].role != ROLE_LEVEL};
         for (size_t g = 0; g < n_grants; g++)
             if (grants[g].account == account && (grants[g].collection == 0 || grants[g].collection == rows[i].id))
                 m.rights |= grants[g].rights;
@@ -279,15 +291,15 @@ static bool has_path(const struct mailbox *all, size_t n, struct slice path)
 }
 
 /* Levels that exist only because something stands below them: namespace roots, accounts, parents that the actor may not see. */
-static struct error add_levels(struct listing *l)
+static struct error add_levels(struct listing *l, size_t from)
 {
     size_t known = l->n;
-    for (size_t i = 0; i < known; i++) {
+    for (size_t i = from; i < known; i++) {
         for (size_t at = l->all[i].path.n; at-- > 0;) {
             struct mailbox level = {.path = slice_first(l->all[i].path, at)};
             if (l->all[i].path.p[at] != '/')
                 continue;
-            if (has_path(l->all, known, level.path) || (l->n > known && slice_eq(l->all[l->n - 1].path, level.path)))
+            if (has_path(l->all, from ? from : known, level.path) || (l->n > known && slice_eq(l->all[l->n - 1].path, level.path)))
                 break; /* its own parents were or will be added with it */
             TRY(list_add(l, &level));
         }
@@ -301,6 +313,8 @@ static void drop_doubles(struct listing *l)
     for (size_t i = 0; i < l->n; i++)
         if (kept == 0 || !slice_eq(l->all[kept - 1].path, l->all[i].path))
             l->all[kept++] = l->all[i];
+        else
+            l->all[kept - 1].subscribed |= l->all[i].subscribed;
     l->n = kept;
 }
 
@@ -309,27 +323,58 @@ static int by_bytes(const void *x, const void *y)
     return slice_compare(*(const struct slice *)x, *(const struct slice *)y);
 }
 
+static void sort(struct listing *l)
+{
+    if (l->n)
+        qsort(l->all, l->n, sizeof *l->all, by_path);
+}
+
+static struct error list(struct listing *l, struct slice **names, size_t *n_names)
+{
+    TRY(list_account(l, l->actor, SLICE(""), NULL, 0));
+    TRY(list_shared(l));
+    sort(l);
+    TRY(add_levels(l, 0));
+    sort(l);
+    drop_doubles(l);
+    TRY(subscription_list(l->db, l->actor, l->arena, names, n_names));
+    if (*n_names)
+        qsort(*names, *n_names, sizeof **names, by_bytes);
+    for (size_t i = 0; i < l->n; i++) {
+        struct mailbox *m = &l->all[i];
+        m->children = i + 1 < l->n && l->all[i + 1].path.n > m->path.n && is_under(l->all[i + 1].path, m->path);
+        m->subscribed = *n_names && bsearch(&m->path, *names, *n_names, sizeof **names, by_bytes) != NULL;
+    }
+    return OK;
+}
+
 struct error mailbox_list(struct sql *db, int64_t actor, struct arena *a, struct mailbox **all, size_t *n)
 {
     struct listing l = {.db = db, .arena = a, .actor = actor};
     struct slice *names;
     size_t n_names;
-    TRY(list_account(&l, actor, SLICE(""), NULL, 0));
-    TRY(list_shared(&l));
-    if (l.n)
-        qsort(l.all, l.n, sizeof *l.all, by_path);
-    TRY(add_levels(&l));
-    if (l.n)
-        qsort(l.all, l.n, sizeof *l.all, by_path);
-    drop_doubles(&l);
-    TRY(subscription_list(db, actor, a, &names, &n_names));
-    if (n_names)
-        qsort(names, n_names, sizeof *names, by_bytes);
-    for (size_t i = 0; i < l.n; i++) {
-        struct mailbox *m = &l.all[i];
-        m->children = i + 1 < l.n && l.all[i + 1].path.n > m->path.n && is_under(l.all[i + 1].path, m->path);
-        m->subscribed = n_names && bsearch(&m->path, names, n_names, sizeof *names, by_bytes) != NULL;
+    TRY(list(&l, &names, &n_names));
+    *all = l.all;
+    *n = l.n;
+    return OK;
+}
+
+struct error mailbox_list_subscribed(struct sql *db, int64_t actor, struct arena *a, struct mailbox **all, size_t *n)
+{
+    struct listing l = {.db = db, .arena = a, .actor = actor};
+    struct slice *names;
+    size_t n_names;
+    TRY(list(&l, &names, &n_names));
+    size_t there = l.n;
+    for (size_t i = 0; i < n_names; i++) {
+        struct mailbox missing = {.path = names[i], .subscribed = 1};
+        if (!has_path(l.all, there, names[i]))
+            TRY(list_add(&l, &missing));
     }
+    if (there && l.n > there)
+        TRY(add_levels(&l, there));
+    sort(&l);
+    drop_doubles(&l);
     *all = l.all;
     *n = l.n;
     return OK;
@@ -379,14 +424,17 @@ struct error mailbox_create(struct sql *db, struct actor who, struct slice path,
     if (slice_eq_nocase(place.rest, SLICE("INBOX/INBOX")))
         return error_make(ERROR_UNSUPPORTED, "a mailbox INBOX inside INBOX confuses clients"); /* clients.md I26 */
     struct error e = walk(db, place.account, place.rest, a, &out->c, &parent, &missing);
-    if (e.code == ERROR_NONE) {
+    if (e.code == ERROR_NONE && out->c.role != ROLE_LEVEL) {
         TRY(grant_check(db, out->c.id, who.account, RIGHT_LOOKUP));
         return error_make(ERROR_EXISTS, "the mailbox exists already");
     }
-    if (e.code != ERROR_NOT_FOUND)
+    if (e.code != ERROR_NOT_FOUND && e.code != ERROR_NONE)
         return e;
-    TRY(may_create(db, who.account, &place, parent));
-    TRY(create_levels(db, who, &place, parent, missing, role, &id));
+    TRY(may_create(db, who.account, &place, e.code == ERROR_NONE ? out->c.parent : parent));
+    if (e.code == ERROR_NONE) /* the level takes messages again; its uids go on where they were */
+        TRY(collection_set_role(db, who, out->c.id, role));
+    else
+        TRY(create_levels(db, who, &place, parent, missing, role, &id));
     return mailbox_find(db, who.account, path, a, out);
 }
 
@@ -424,6 +472,37 @@ static struct error rename_inbox(struct sql *db, struct actor who, const struct 
     return e;
 }
 
+/* The deepest name below `top`, counted in levels under it. */
+static struct error height(struct sql *db, const struct collection *top, struct arena *a, int *levels, int *children)
+{
+    struct collection *rows;
+    size_t n;
+    *levels = *children = 0;
+    TRY(collection_list(db, top->account, COLLECTION_MAILBOX, a, &rows, &n));
+    qsort(rows, n, sizeof *rows, by_id);
+    for (size_t i = 0; i < n; i++) {
+        int depth = 0;
+        *children += rows[i].parent == top->id;
+        for (const struct collection *c = &rows[i]; c && c->id != top->id && depth <= MAILBOX_DEPTH_MAX; depth++) {
+            struct collection key = {.id = c->parent};
+            c = c->parent ? bsearch(&key, rows, n, sizeof *rows, by_id) : NULL;
+            if (c && c->id == top->id && depth + 1 > *levels)
+                *levels = depth + 1;
+        }
+    }
+    return OK;
+}
+
+/* No name of the tree may become deeper than names may be: nobody could reach it. */
+static struct error fits(struct sql *db, const struct collection *top, struct slice to, struct arena *a)
+{
+    int below, children, levels = 1;
+    for (size_t i = 0; i < to.n; i++)
+        levels += to.p[i] == '/';
+    TRY(height(db, top, a, &below, &children));
+    return levels + below > MAILBOX_DEPTH_MAX ? error_make(ERROR_LIMIT, "names of the tree would have more than 50 levels") : OK;
+}
+
 struct error mailbox_rename(struct sql *db, struct actor who, struct slice from, struct slice to, struct arena *a)
 {
     struct mailbox source;
@@ -431,7 +510,7 @@ struct error mailbox_rename(struct sql *db, struct actor who, struct slice from,
     struct collection c;
     struct slice missing;
     int64_t parent;
-    TRY(mailbox_find(db, who.account, from, a, &source));
+    TRY(find_name(db, who.account, from, a, &source));
     TRY(mailbox_canonical(to, a, &to));
     if (slice_eq(source.path, SLICE("INBOX")))
         return rename_inbox(db, who, &source, to, a);
@@ -455,6 +534,7 @@ struct error mailbox_rename(struct sql *db, struct actor who, struct slice from,
     if (e.code != ERROR_NOT_FOUND)
         return e;
     TRY(may_create(db, who.account, &place, parent));
+    TRY(fits(db, &source.c, place.rest, a));
     struct slice level = missing;
     for (size_t at = slice_find(level, '/'); at < level.n; at = slice_find(level, '/'))
         level = slice_after(level, at + 1);
@@ -464,19 +544,38 @@ struct error mailbox_rename(struct sql *db, struct actor who, struct slice from,
     return rename_subscriptions(db, who.account, source.path, to, a);
 }
 
+/* A level that was deleted goes when nothing stands below it any more, and so upwards. */
+static struct error drop_empty_levels(struct sql *db, struct actor who, int64_t id, struct arena *a)
+{
+    struct collection c;
+    int levels, children;
+    while (id) {
+        TRY(collection_get(db, id, a, &c));
+        TRY(height(db, &c, a, &levels, &children));
+        if (c.role != ROLE_LEVEL || children)
+            return OK;
+        TRY(collection_remove(db, who, c.id));
+        id = c.parent;
+    }
+    return OK;
+}
+
 struct error mailbox_delete(struct sql *db, struct actor who, struct slice path, struct arena *a)
 {
     struct mailbox m;
-    struct collection *rows;
-    size_t n;
-    TRY(mailbox_find(db, who.account, path, a, &m));
+    int levels, children;
+    TRY(find_name(db, who.account, path, a, &m));
     if (m.c.role == ROLE_INBOX)
         return error_make(ERROR_UNSUPPORTED, "INBOX cannot be deleted");
     if (!(m.rights & RIGHT_REMOVE))
         return error_make(ERROR_DENIED, "you may not delete this mailbox");
-    TRY(collection_list(db, m.c.account, COLLECTION_MAILBOX, a, &rows, &n));
-    for (size_t i = 0; i < n; i++)
-        if (rows[i].parent == m.c.id)
-            return error_make(ERROR_CONFLICT, "the mailbox has inferiors; delete them first");
-    return collection_remove(db, who, m.c.id);
+    TRY(height(db, &m.c, a, &levels, &children));
+    if (children && !m.selectable)
+        return error_make(ERROR_CONFLICT, "the name has inferiors and holds no messages; delete them first");
+    if (!children) {
+        TRY(collection_remove(db, who, m.c.id));
+        return drop_empty_levels(db, who, m.c.parent, a);
+    }
+    TRY(item_expunge(db, who, m.c.id, NULL, 0, NULL));
+    return collection_set_role(db, who, m.c.id, ROLE_LEVEL);
 }

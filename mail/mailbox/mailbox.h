@@ -30,11 +30,17 @@ struct error mailbox_find(struct sql *db, int64_t actor, struct slice path, stru
 /* Every mailbox that the actor may look up, own and shared, ordered so that a parent stands before its children; `subscribed` and `children` filled. */
 struct error mailbox_list(struct sql *db, int64_t actor, struct arena *a, struct mailbox **all, size_t *n);
 
+/* The same with the names that the actor subscribed to and that are no mailbox (any more), and the levels above them: c.id 0. */
+struct error mailbox_list_subscribed(struct sql *db, int64_t actor, struct arena *a, struct mailbox **all, size_t *n);
+/* NFC of a pattern or of part of a name; ERROR_INVALID when it is not UTF-8. */
+struct error mailbox_normalise(struct slice text, struct arena *a, struct slice *out);
+
 /* In a change; rights are checked inside. CREATE makes missing parents (RFC 9051 6.3.4). */
 struct error mailbox_create(struct sql *db, struct actor who, struct slice path, enum collection_role role, struct arena *a, struct mailbox *out);
 /* INBOX: its messages move to the new mailbox, it stays, its children stay (6.3.6). Subscriptions of the tree follow (clients.md I8). */
 struct error mailbox_rename(struct sql *db, struct actor who, struct slice from, struct slice to, struct arena *a);
-/* Children stay (6.3.5: the name is then \NonExistent or becomes an empty level; ours: ERROR_CONFLICT [HASCHILDREN] when there are). INBOX: ERROR_UNSUPPORTED. */
+/* Children stay: the name is then a level without messages (\Noselect, RFC 9051 6.3.5), which goes with its last child. ERROR_CONFLICT [HASCHILDREN] for such a
+ * level. INBOX: ERROR_UNSUPPORTED. */
 struct error mailbox_delete(struct sql *db, struct actor who, struct slice path, struct arena *a);
 
 #endif
