@@ -44,7 +44,7 @@ static uint64_t number_of(struct imap_session *s, struct fetch *f, uint32_t uid)
     return f->view_before + uid - v->ranges[f->view_range].lo + 1;
 }
 
-static struct error write_item(struct sql *db, const struct fetch *f, const struct fetch_item *x, const struct item *item, const struct message_index *index, struct arena *a, struct buffer *out)
+static struct error write_item(struct sql *db, struct fetch *f, const struct fetch_item *x, const struct item *item, const struct message_index *index, struct arena *a, struct buffer *out)
 {
     struct message_index fresh;
     switch (x->kind) {
@@ -81,28 +81,70 @@ static struct error write_item(struct sql *db, const struct fetch *f, const stru
         buffer_add(out, x->kind == FETCH_ENVELOPE ? index->envelope : index->bodystructure);
         return OK;
     default:
-        return fetch_write_section(db, item, index->structure, x, a, out);
+        return fetch_write_section(db, item, index->structure, x, a, &f->rest, out);
     }
 }
 
+/* The items from the nth on, until one has more than a step may write. */
+static struct error write_items(struct sql *db, struct fetch *f, size_t i, const struct item *item, const struct message_index *index, struct arena *a, struct buffer *out)
+{
+    for (; i < f->n; i++) {
+        if (i)
+            buffer_add_char(out, ' ');
+        TRY(write_item(db, f, &f->items[i], item, index, a, out));
+        f->rest.next = i + 1;
+        if (f->rest.left)
+            return OK;
+    }
+    buffer_add(out, SLICE(")\r\n"));
+    return out->failed ? error_make(ERROR_MEMORY, "no memory for an answer") : OK;
+}
+
+static struct slice keep(struct slice s, struct arena *a)
+{
+    return s.p ? arena_copy(a, s) : s;
+}
+
+/* What the rest of a message needs must outlive the row: somebody may expunge it while the client reads. */
+static void keep_message(struct fetch *f, const struct item *item, const struct message_index *index, struct arena *a)
+{
+    f->rest.item = *item;
+    f->rest.item.kw = keep(item->kw, a);
+    f->rest.index = (struct message_index){.sent = index->sent, .envelope = keep(index->envelope, a), .bodystructure = keep(index->bodystructure, a), .structure = keep(index->structure, a)};
+}
+
 /* "* 7 FETCH (…)". A part that cannot be decoded takes back what was written of its message. */
-static struct error write_message(struct sql *db, const struct fetch *f, uint64_t number, const struct item *item, const struct message_index *index, struct arena *a, struct buffer *out)
+static struct error write_message(struct sql *db, struct fetch *f, uint64_t number, const struct item *item, const struct message_index *index, struct arena *a, struct arena *request, struct buffer *out)
 {
     size_t before = buffer_length(out);
     buffer_add(out, SLICE("* "));
     buffer_add_number(out, number);
     buffer_add(out, SLICE(" FETCH ("));
-    for (size_t i = 0; i < f->n; i++) {
-        if (i)
-            buffer_add_char(out, ' ');
-        struct error e = write_item(db, f, &f->items[i], item, index, a, out);
-        if (e.code != ERROR_NONE) {
-            out->end = out->start + before;
-            return e;
+    struct error e = write_items(db, f, 0, item, index, a, out);
+    if (e.code != ERROR_NONE)
+        out->end = out->start + before;
+    else if (f->rest.left)
+        keep_message(f, item, index, request);
+    return e;
+}
+
+/* Goes on with a message whose body was too large for a step. A fault inside a literal can only be answered by closing. */
+static struct error write_on(struct sql *db, struct fetch *f, struct buffer *out)
+{
+    struct arena a;
+    struct error e = OK;
+    arena_init(&a, 256 * 1024 * 1024);
+    while (e.code == ERROR_NONE && f->rest.left && buffer_length(out) < CONNECTION_OUTPUT_HIGH) {
+        e = fetch_write_rest(db, &f->rest, out);
+        if (e.code == ERROR_NONE && f->rest.left == 0) {
+            struct fetch_rest now = f->rest;
+            e = write_items(db, f, now.next, &now.item, &now.index, &a, out);
+            f->rest.item = now.item;
+            f->rest.index = now.index;
         }
     }
-    buffer_add(out, SLICE(")\r\n"));
-    return out->failed ? error_make(ERROR_MEMORY, "no memory for an answer") : OK;
+    arena_free(&a);
+    return e.code == ERROR_NONE ? OK : error_make(ERROR_CLOSED, "a body could not be read to its end");
 }
 
 static struct error walk_range(struct connection *c, struct imap_session *s, struct sql *db, struct fetch *f, uint32_t hi)
@@ -121,7 +163,7 @@ static struct error walk_range(struct connection *c, struct imap_session *s, str
     while (e.code == ERROR_NONE && buffer_length(&c->out) < CONNECTION_OUTPUT_HIGH && (f->needs_index ? message_next(&messages, &item, &index) : item_next(&items, &item))) {
         uint64_t number = number_of(s, f, item.uid);
         if (number && uid_set_has(f->uids, item.uid))
-            e = write_message(db, f, number, &item, &index, &row, &c->out);
+            e = write_message(db, f, number, &item, &index, &row, &c->arena, &c->out);
         if (e.code == ERROR_UNSUPPORTED) { /* [UNKNOWN-CTE]: the others still come */
             f->failed = e;
             e = OK;
@@ -156,7 +198,9 @@ static struct error fetch_step(struct connection *c, struct imap_session *s, str
     (void)a;
     {
         SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
-        while (e.code == ERROR_NONE && f->range < f->uids->n && buffer_length(&c->out) < CONNECTION_OUTPUT_HIGH) {
+        if (f->rest.left)
+            e = write_on(db, f, &c->out);
+        while (e.code == ERROR_NONE && !f->rest.left && f->range < f->uids->n && buffer_length(&c->out) < CONNECTION_OUTPUT_HIGH) {
             struct uid_range r = f->uids->ranges[f->range];
             if (f->next < r.lo)
                 f->next = r.lo;
@@ -165,7 +209,7 @@ static struct error fetch_step(struct connection *c, struct imap_session *s, str
                 f->range++;
         }
     }
-    if (e.code != ERROR_NONE || f->range >= f->uids->n)
+    if (e.code != ERROR_NONE || (f->range >= f->uids->n && !f->rest.left))
         return finish(s, f, e.code == ERROR_NONE ? f->failed : e);
     s->more = fetch_step;
     return OK;

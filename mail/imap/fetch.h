@@ -22,7 +22,16 @@ struct fetch_item {
     uint64_t offset, length;
 };
 
+/* A large body on its way: what is left of its literal, and where its message goes on behind it. Nothing of it depends on rows that others may remove meanwhile. */
+struct fetch_rest {
+    int64_t blob, offset, left;
+    struct item item;
+    struct message_index index;
+    size_t next; /* of items */
+};
+
 struct fetch {
+    struct fetch_rest rest;
     struct fetch_item items[FETCH_ITEMS_MAX];
     size_t n;
     int by_uid;
@@ -41,8 +50,10 @@ struct fetch {
 };
 
 struct error fetch_read_items(struct imap_session *s, struct imap_args *a, struct fetch *f);
-/* Writes " BODY[1]<0> {5}\r\n…" of one message. `index` may be NULL: the blob is parsed. */
-struct error fetch_write_section(struct sql *db, const struct item *item, struct slice structure, const struct fetch_item *x, struct arena *a, struct buffer *out);
+/* Writes " BODY[1]<0> {5}\r\n…" of one message. `structure` may be empty: the blob is parsed. Of a large body only the beginning is written; *rest says what is left. */
+struct error fetch_write_section(struct sql *db, const struct item *item, struct slice structure, const struct fetch_item *x, struct arena *a, struct fetch_rest *rest, struct buffer *out);
+/* The next piece of it. */
+struct error fetch_write_rest(struct sql *db, struct fetch_rest *rest, struct buffer *out);
 /* BODY without extension data: rare, so it is made from the blob. */
 struct error fetch_write_body(struct sql *db, const struct item *item, struct arena *a, struct buffer *out);
 

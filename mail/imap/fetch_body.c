@@ -141,7 +141,18 @@ static struct error write_binary(struct sql *db, const struct item *item, const 
     return OK;
 }
 
-struct error fetch_write_section(struct sql *db, const struct item *item, struct slice structure, const struct fetch_item *x, struct arena *a, struct buffer *out)
+struct error fetch_write_rest(struct sql *db, struct fetch_rest *rest, struct buffer *out)
+{
+    int64_t piece = rest->left < CONNECTION_OUTPUT_HIGH ? rest->left : CONNECTION_OUTPUT_HIGH;
+    size_t before = buffer_length(out);
+    TRY(blob_append(db, rest->blob, rest->offset, piece, out));
+    mask_nul(out, buffer_length(out) - before);
+    rest->offset += piece;
+    rest->left -= piece;
+    return buffer_length(out) - before == (size_t)piece ? OK : error_make(ERROR_CORRUPT, "a message is shorter than its index says");
+}
+
+struct error fetch_write_section(struct sql *db, const struct item *item, struct slice structure, const struct fetch_item *x, struct arena *a, struct fetch_rest *rest, struct buffer *out)
 {
     struct section sec;
     TRY(find(db, item, structure, x, a, &sec));
@@ -162,10 +173,8 @@ struct error fetch_write_section(struct sql *db, const struct item *item, struct
     buffer_add(out, SLICE(" {"));
     buffer_add_number(out, length);
     buffer_add(out, SLICE("}\r\n"));
-    size_t before = buffer_length(out);
-    TRY(blob_append(db, item->blob, (int64_t)(sec.from + offset), (int64_t)length, out));
-    mask_nul(out, buffer_length(out) - before);
-    return buffer_length(out) - before == length ? OK : error_make(ERROR_CORRUPT, "a message is shorter than its index says");
+    *rest = (struct fetch_rest){.blob = item->blob, .offset = (int64_t)(sec.from + offset), .left = (int64_t)length};
+    return fetch_write_rest(db, rest, out);
 }
 
 struct error fetch_write_body(struct sql *db, const struct item *item, struct arena *a, struct buffer *out)

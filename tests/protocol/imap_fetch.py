@@ -206,3 +206,30 @@ def test_a_body_with_nul_never_breaks_the_answer(server, person):
     else:
         assert reply.code_name == "UNKNOWN-CTE"
     c.ok("NOOP")
+
+
+def test_large_bodies_are_sent_piece_by_piece_and_readers_that_stop_cost_little(server, person):
+    c = server.imap(person, select="INBOX")
+    mail = message(body=bytes(range(1, 256)) * 80000)
+    c.append("INBOX", mail, mode="plus")
+    c.append("INBOX", message("small"), mode="plus")
+    readers = [server.imap(person, select="INBOX") for _ in range(8)]
+    before = server.rss()
+    tags = [r.start("FETCH 1:2 (UID BODY.PEEK[] BODY.PEEK[TEXT]<10.15000000> FLAGS)") for r in readers]
+    server.imap(person, select="INBOX").ok("UID FETCH 1:2 (FLAGS)")
+    assert server.rss() - before < 64 * 1024 * 1024
+    c.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    c.ok("EXPUNGE")
+    body = mail.partition(b"\r\n\r\n")[2]
+    for reader, tag in zip(readers, tags):
+        r = reader.collect(tag)
+        assert r.fetches[1]["BODY[]"] == mail and r.fetches[1]["BODY[TEXT]<10>"] == body[10:15000010] and r.fetches[1]["UID"] == 1 and "FLAGS" in r.fetches[1]
+        assert 2 in r.fetches
+
+
+def test_a_large_body_with_nul_bytes_is_masked_in_every_piece(server, person):
+    c = server.imap(person, select="INBOX")
+    mail = b"From: a@x.example\r\nContent-Transfer-Encoding: binary\r\n\r\n" + b"ab\0c" * 400000
+    if c.cmd("APPEND INBOX", Literal(mail, "binary+")).status == "OK":
+        assert c.ok("FETCH 1 BODY.PEEK[]").fetches[1]["BODY[]"] == mail.replace(b"\0", b"\x80")
+        assert c.ok("FETCH 1 BINARY.PEEK[]").fetches[1]["BINARY[]"] == mail
