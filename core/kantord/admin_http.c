@@ -4,11 +4,12 @@
  * configured. It is not the HTTP server of the calendars and the console (core/http, a later issue) and must not grow into it.
  */
 #include <stdlib.h>
+#include <sys/statvfs.h>
 
 #include "core/kantord/internal.h"
 #include "core/metrics.h"
 
-enum { HEAD_MAX_BYTES = 8192 };
+enum { HEAD_MAX_BYTES = 8192, ROOM_LEAST = 4 * 1024 * 1024 };
 
 static struct error http_open(struct connection *c)
 {
@@ -58,10 +59,21 @@ static const char *remedy(enum error_code code)
     }
 }
 
+/* A small commit fits into room that the store's log has already: a disk without room for a mail is full all the same. */
+static struct error has_room(const struct server *server)
+{
+    struct statvfs s;
+    if (statvfs(store_path(server->store), &s) != 0)
+        return error_make(ERROR_IO, "the data folder cannot be looked at");
+    return (uint64_t)s.f_bavail * s.f_frsize < ROOM_LEAST ? error_make(ERROR_FULL, "less than 4 MB are free") : OK;
+}
+
 static void healthz(struct connection *c, int head_only)
 {
     struct server *server = net_user(c->net);
     struct error e = store_change(server->store, is_alive, NULL);
+    if (e.code == ERROR_NONE)
+        e = has_room(server);
     if (e.code == ERROR_NONE)
         reply(c, "200 OK", "text/plain", SLICE("ok\n"), head_only);
     else

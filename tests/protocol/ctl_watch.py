@@ -1,12 +1,14 @@
 """Seeing it work: /metrics in the exact format, /healthz with a reason, kantorctl top, and a message followed through the log."""
 import json
+import os
 import re
 import subprocess
 import time
 
 import pytest
 
-from kantor import message
+from kantor import Server, message
+from kantor.disk import SmallDisk
 from kantor.server import KANTORCTL
 
 STRANGER = "a@stranger.example"
@@ -141,3 +143,24 @@ def test_a_message_is_followed_from_its_connection_to_each_mailbox_and_uid(fresh
     with fresh.imap("sari", select="INBOX") as i:
         uid = dict(stored)["sari@kantor.example"]
         assert job.encode() in i.body(int(uid))  # the id stands in the Received field, too
+
+
+def test_healthz_says_that_the_disk_is_full_and_recovers_by_itself():
+    disk = SmallDisk(48 * 1024 * 1024)
+    s = Server(folder=os.path.join(disk.path, "demo"), start=False)
+    s.log_path = disk.path + ".log"
+    try:
+        s.start()
+        assert s.http("/healthz") == (200, "ok\n")
+        disk.fill()
+        deadline = time.monotonic() + 60
+        while s.http("/healthz")[0] == 200:  # room that the log of the store has already is used up first
+            assert time.monotonic() < deadline
+        status, text = s.http("/healthz")
+        assert status == 503 and text.startswith("the disk is full; make room") and text.count("\n") == 1
+        disk.free()
+        assert s.http("/healthz") == (200, "ok\n")
+    finally:
+        s.kill()
+        disk.close()
+        os.path.exists(s.log_path) and os.unlink(s.log_path)
