@@ -17,7 +17,8 @@ size_t near_distance(struct slice a, struct slice b)
                 d[i][k] = i + k;
                 continue;
             }
-            d[i][k] = least(d[i - 1][k - 1] + (ascii_lower(a.p[i - 1]) != ascii_lower(b.p[k - 1])), least(d[i - 1][k], d[i][k - 1]) + 1);
+            d[i][k] = least(d[i - 1][k - 1] + (ascii_lower(a.p[i - 1]) != ascii_lower(b.p[k - 1])),
+                            least(d[i - 1][k], d[i][k - 1]) + 1);
             if (i > 1 && k > 1 && a.p[i - 1] == b.p[k - 2] && a.p[i - 2] == b.p[k - 1])
                 d[i][k] = least(d[i][k], d[i - 2][k - 2] + 1);
         }

@@ -6,7 +6,8 @@
 
 enum { NEAR_BYTES = 40 };
 
-/* Letters to change, add, drop or swap (Damerau and Levenshtein); case does not count, both are cut at NEAR_BYTES. Thread: any. */
+/* Letters to change, add, drop or swap (Damerau and Levenshtein); case does not count, both are cut at NEAR_BYTES.
+ * Thread: any. */
 size_t near_distance(struct slice a, struct slice b);
 
 #endif

@@ -5,16 +5,21 @@
 
 #define NO_MEMORY error_make(ERROR_MEMORY, "no memory for an account")
 
-static struct error set_state_until(struct sql *db, int64_t id, enum account_state from, enum account_state to, int64_t until)
+static struct error set_state_until(struct sql *db, int64_t id, enum account_state from, enum account_state to,
+                                    int64_t until)
 {
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "UPDATE account SET state = $3, until = $4 WHERE id = $1 AND ($2 = -1 AND state < 2 OR state = $2)");
+    SCOPED(sql_done)
+    struct sql_stmt *st = sql_use(
+        db, "UPDATE account SET state = $3, until = $4 WHERE id = $1 AND ($2 = -1 AND state < 2 OR state = $2)");
     sql_bind_int(st, 1, id);
     sql_bind_int(st, 2, from == ACCOUNT_REMOVED ? ACCOUNT_REMOVED : -1);
     sql_bind_int(st, 3, to);
     if (until)
         sql_bind_int(st, 4, until);
     TRY(sql_run(st));
-    return sql_changed(db) ? OK : error_make(ERROR_CONFLICT, from == ACCOUNT_REMOVED ? "the account is not removed" : "the account is removed already");
+    return sql_changed(db) ? OK
+                           : error_make(ERROR_CONFLICT, from == ACCOUNT_REMOVED ? "the account is not removed"
+                                                                                : "the account is removed already");
 }
 
 struct error account_remove(struct sql *db, int64_t id, int64_t until)
@@ -41,7 +46,9 @@ struct error account_salt_name(struct sql *db, const struct account *account, st
 
 static struct error drop_address(struct sql *db, int64_t account, int64_t domain, struct slice local)
 {
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "DELETE FROM address WHERE account = $1 AND domain = $2 AND local = $3 AND kind < 2");
+    SCOPED(sql_done)
+    struct sql_stmt *st = sql_use(db,
+                                  "DELETE FROM address WHERE account = $1 AND domain = $2 AND local = $3 AND kind < 2");
     sql_bind_int(st, 1, account);
     sql_bind_int(st, 2, domain);
     sql_bind_text(st, 3, local);
@@ -57,7 +64,8 @@ static struct error put_name(struct sql *db, int64_t id, int64_t domain, struct 
     return sql_run(st);
 }
 
-static struct error rename_in(struct sql *db, int64_t id, const struct address *primary, enum account_old_name old, struct arena *a)
+static struct error rename_in(struct sql *db, int64_t id, const struct address *primary, enum account_old_name old,
+                              struct arena *a)
 {
     struct account account;
     struct domain domain;
@@ -90,7 +98,10 @@ struct error account_rename(struct sql *db, int64_t id, const struct address *pr
     arena_init(&a, 64 * 1024);
     struct error e = rename_in(db, id, primary, old, &a);
     if (e.code != ERROR_NONE) /* its text may stand in the arena */
-        e = error_make(e.code, e.code == ERROR_NOT_FOUND ? "the new domain is not served here; add it first with `kantorctl domain add`" : e.code == ERROR_EXISTS ? "the new address is in use" : "the account could not be renamed");
+        e = error_make(e.code, e.code == ERROR_NOT_FOUND
+                                   ? "the new domain is not served here; add it first with `kantorctl domain add`"
+                               : e.code == ERROR_EXISTS ? "the new address is in use"
+                                                        : "the account could not be renamed");
     arena_free(&a);
     return e;
 }
@@ -106,7 +117,9 @@ static struct error delete_due(struct sql *db, void *arg)
 {
     struct purge *x = arg;
     {
-        SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT id FROM account WHERE state = 3 AND (id = $1 OR ($1 = 0 AND until <= $2)) LIMIT 1");
+        SCOPED(sql_done)
+        struct sql_stmt *st = sql_use(
+            db, "SELECT id FROM account WHERE state = 3 AND (id = $1 OR ($1 = 0 AND until <= $2)) LIMIT 1");
         sql_bind_int(st, 1, x->only);
         sql_bind_int(st, 2, clock_now());
         x->account = sql_row(st) ? sql_int(st, 0) : 0;
@@ -120,7 +133,9 @@ static struct error drop_collection(struct sql *db, void *arg)
 {
     struct purge *x = arg;
     {
-        SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT c.id FROM account a JOIN collection c ON c.account = a.id WHERE a.state = 2 AND c.parent >= 0 LIMIT 1");
+        SCOPED(sql_done)
+        struct sql_stmt *st = sql_use(db, "SELECT c.id FROM account a JOIN collection c ON c.account = a.id WHERE "
+                                          "a.state = 2 AND c.parent >= 0 LIMIT 1");
         x->collection = sql_row(st) ? sql_int(st, 0) : 0;
         TRY(sql_result(st));
     }

@@ -22,7 +22,8 @@ static struct error connect_to(const char *path, int *fd)
     struct sockaddr_un address;
     int folder = -1;
     *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct error e = *fd < 0 ? error_make(ERROR_IO, "this system has no sockets") : control_address(path, &address, &folder);
+    struct error e = *fd < 0 ? error_make(ERROR_IO, "this system has no sockets")
+                             : control_address(path, &address, &folder);
     if (e.code == ERROR_NONE && connect(*fd, (struct sockaddr *)&address, sizeof address) == 0)
         return OK;
     int denied = errno == EACCES || errno == EPERM;
@@ -31,7 +32,9 @@ static struct error connect_to(const char *path, int *fd)
     if (*fd >= 0)
         (void)close(*fd);
     *fd = -1;
-    return denied ? error_make(ERROR_DENIED, "you may not talk to the server; run this as root or as the server's user (sudo -u kantor kantorctl …)") : OK;
+    return denied ? error_make(ERROR_DENIED, "you may not talk to the server; run this as root or as the server's user "
+                                             "(sudo -u kantor kantorctl …)")
+                  : OK;
 }
 
 static void *answer_main(void *arg)
@@ -50,7 +53,10 @@ static struct error answer_ourselves(const struct config *c, struct call *call)
     call->server.hostname = c->hostname;
     log_setup(2, LOG_WARN);
     if (access(c->data_dir, F_OK) != 0)
-        return error_make(ERROR_NOT_FOUND, arena_printf(call->arena, "no server listens, and there is no data folder %s; is --demo or --config right? Has the server been started once?", c->data_dir));
+        return error_make(ERROR_NOT_FOUND, arena_printf(call->arena,
+                                                        "no server listens, and there is no data folder %s; is --demo "
+                                                        "or --config right? Has the server been started once?",
+                                                        c->data_dir));
     address_set_separators(c->plus_separator);
     TRY(store_open(&options, &call->server.store));
     TRY(login_service_new(call->server.store, &call->server.login));
@@ -159,7 +165,8 @@ int call_finish(struct call *call)
     struct slice bytes;
     while (!call->answered)
         if (call_next(call, &kind, &bytes).code != ERROR_NONE) {
-            (void)fprintf(stderr, "kantorctl: the server ended before it answered; its log says why. What it said is done is done; run the same command again\n");
+            (void)fprintf(stderr, "kantorctl: the server ended before it answered; its log says why. What it said is "
+                                  "done is done; run the same command again\n");
             return 1;
         }
     return call->status;

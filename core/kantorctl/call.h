@@ -1,7 +1,8 @@
 /* core/kantorctl/call.h -- a request to the server, running or stopped
  *
- * A running server answers on its control socket. When none listens, the same code answers in a thread of this process, on the files: the store's lock says
- * that nobody else uses them. Either way there is a socket with frames on it, so nothing else here knows the difference.
+ * A running server answers on its control socket. When none listens, the same code answers in a thread of this process,
+ * on the files: the store's lock says that nobody else uses them. Either way there is a socket with frames on it, so
+ * nothing else here knows the difference.
  */
 #ifndef KANTOR_CORE_KANTORCTL_CALL_H
 #define KANTOR_CORE_KANTORCTL_CALL_H
@@ -33,8 +34,9 @@ struct error call_open(const struct config *c, struct arena *a, struct call *cal
 void call_close(struct call *call);
 /* `secret` p NULL: none. */
 struct error call_request(struct call *call, char **words, int n, struct slice secret);
-/* Takes the frames that are there (or, `wait`, at least one): text to standard output, an error to standard error, the rest to the functions above. A frame of
- * an export is given back: *kind FRAME_FILE, FRAME_MESSAGE, FRAME_DATA, FRAME_MESSAGE_END; else *kind 0. answered: the result has come. */
+/* Takes the frames that are there (or, `wait`, at least one): text to standard output, an error to standard error, the
+ * rest to the functions above. A frame of an export is given back: *kind FRAME_FILE, FRAME_MESSAGE, FRAME_DATA,
+ * FRAME_MESSAGE_END; else *kind 0. answered: the result has come. */
 struct error call_next(struct call *call, enum frame_kind *kind, struct slice *bytes);
 /* Until the result; its status. */
 int call_finish(struct call *call);

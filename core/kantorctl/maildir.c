@@ -1,8 +1,9 @@
 /* core/kantorctl/maildir.c -- Maildir, Maildir++ and folders in folders; trees of .eml files
  *
- * A folder with `cur` or `new` in it is a mailbox. Its name is the way to it: levels as folders, and in Maildir++ dots inside a name that begins with one. Flags stand
- * behind ":2," in the file's name, letters a to z are keywords of `dovecot-keywords`, the file's time is when it came. What our own export wrote beside the
- * messages (kantor-index.jsonl) is believed before all that.
+ * A folder with `cur` or `new` in it is a mailbox. Its name is the way to it: levels as folders, and in Maildir++ dots
+ * inside a name that begins with one. Flags stand behind ":2," in the file's name, letters a to z are keywords of
+ * `dovecot-keywords`, the file's time is when it came. What our own export wrote beside the messages
+ * (kantor-index.jsonl) is believed before all that.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -63,7 +64,8 @@ static void maildir_flags(const char *name, const struct slice keywords[KEYWORDS
     static const struct {
         char letter;
         struct slice flag;
-    } letters[] = {{'S', {"\\Seen", 5}}, {'R', {"\\Answered", 9}}, {'F', {"\\Flagged", 8}}, {'T', {"\\Deleted", 8}}, {'D', {"\\Draft", 6}}, {'P', {"$Forwarded", 10}}};
+    } letters[] = {{'S', {"\\Seen", 5}},    {'R', {"\\Answered", 9}}, {'F', {"\\Flagged", 8}},
+                   {'T', {"\\Deleted", 8}}, {'D', {"\\Draft", 6}},    {'P', {"$Forwarded", 10}}};
     const char *info = strstr(name, ":2,");
     for (const char *p = info ? info + 3 : ""; *p && *p != ','; p++) {
         for (size_t i = 0; i < sizeof letters / sizeof letters[0]; i++)
@@ -89,7 +91,8 @@ static void count_bytes(struct walk *w, int folder, const struct tree_names *nam
             w->s->progress.of_bytes += st.st_size;
 }
 
-static struct error send_folder(struct walk *w, int folder, int beside, struct slice mailbox, const struct slice *keywords)
+static struct error send_folder(struct walk *w, int folder, int beside, struct slice mailbox,
+                                const struct slice *keywords)
 {
     struct tree_names names;
     struct tree_index index;
@@ -106,7 +109,8 @@ static struct error send_folder(struct walk *w, int folder, int beside, struct s
         if (keywords)
             maildir_flags(names.all[i], keywords, &about);
         bool told = tree_index_find(&index, names.all[i], &a, &about);
-        e = tree_send_file(w->s, folder, names.all[i], label, told && index.exact ? SENDER_EXACT : SENDER_LINES, &about, w->layout == MAILDIR);
+        e = tree_send_file(w->s, folder, names.all[i], label, told && index.exact ? SENDER_EXACT : SENDER_LINES, &about,
+                           w->layout == MAILDIR);
         arena_free(&a);
     }
     tree_index_close(&index);
@@ -136,7 +140,9 @@ static bool is_part(const char *name)
 
 static struct slice longer(struct walk *w, struct slice below, const char *name)
 {
-    struct slice own = w->layout == MAILDIR && name[0] == '.' ? tree_from_maildir(slice_of(name), &w->arena) : slice_starts(slice_of(name), SLICE("_.")) ? slice_of(name + 1) : slice_of(name);
+    struct slice own = w->layout == MAILDIR && name[0] == '.'      ? tree_from_maildir(slice_of(name), &w->arena)
+                       : slice_starts(slice_of(name), SLICE("_.")) ? slice_of(name + 1)
+                                                                   : slice_of(name);
     own = arena_copy(&w->arena, own);
     return below.n ? slice_of(arena_printf(&w->arena, "%.*s/%.*s", SLICE_ARG(below), SLICE_ARG(own))) : own;
 }
@@ -154,7 +160,8 @@ static struct error visit(struct walk *w, int folder, struct slice below, int de
         (void)close(copy);
     for (struct dirent *entry; d && e.code == ERROR_NONE && (entry = readdir(d));) {
         const char *name = entry->d_name;
-        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || (w->layout == MAILDIR && is_part(name)) || (w->layout == EML && name[0] == '.'))
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || (w->layout == MAILDIR && is_part(name)) ||
+            (w->layout == EML && name[0] == '.'))
             continue;
         SCOPED(file_close) int inner = open_folder(folder, name);
         if (inner >= 0)
@@ -170,7 +177,8 @@ static struct error walk_tree(struct sender *s, const struct source *source, enu
     struct walk w = {.s = s, .source = source, .layout = layout};
     SCOPED(file_close) int root = open(source->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (root < 0)
-        return error_make(ERROR_NOT_FOUND, arena_printf(s->call->arena, "the folder %s cannot be opened: %m", source->path));
+        return error_make(ERROR_NOT_FOUND,
+                          arena_printf(s->call->arena, "the folder %s cannot be opened: %m", source->path));
     arena_init(&w.arena, 64 * 1024 * 1024);
     struct error e = visit(&w, root, SLICE(""), 0);
     arena_free(&w.arena);

@@ -1,8 +1,9 @@
 /* core/kantorctl/mbox.c -- mbox files: one, standard input, or a folder of them (Thunderbird's NAME and NAME.sbd)
  *
- * A line "From … date" behind an empty line (or at the start) begins a message; the empty line is the file's, not the message's. ">From " loses one '>' (mboxrd).
- * Status, X-Status, X-Keywords and Thunderbird's own fields hold flags of the file's last reader: they become flags and are not part of the message. The file is
- * read once, in pieces; a line of any length costs one piece.
+ * A line "From … date" behind an empty line (or at the start) begins a message; the empty line is the file's, not the
+ * message's. ">From " loses one '>' (mboxrd). Status, X-Status, X-Keywords and Thunderbird's own fields hold flags of
+ * the file's last reader: they become flags and are not part of the message. The file is read once, in pieces; a line
+ * of any length costs one piece.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -103,7 +104,8 @@ static bool read_from_date(struct slice s, int64_t *at)
             if (words[k].n == 5 && (words[k].p[0] == '+' || words[k].p[0] == '-'))
                 zone = words[k];
         }
-        (void)snprintf(text, sizeof text, "%d %.3s %d %02d:%02d:%02d %.*s", (int)day, months + 3 * month, (int)year, h, m, sec, SLICE_ARG(zone));
+        (void)snprintf(text, sizeof text, "%d %.3s %d %02d:%02d:%02d %.*s", (int)day, months + 3 * month, (int)year, h,
+                       m, sec, SLICE_ARG(zone));
         return year && date_read(slice_of(text), at, NULL);
     }
     return false;
@@ -129,9 +131,9 @@ struct parsing {
     struct sender *s;
     struct arena arena; /* of one message */
     struct about about;
-    int64_t n;          /* of the message in the file, from 1 */
+    int64_t n; /* of the message in the file, from 1 */
     int open, sent, in_head, dropping, blank_held;
-    struct slice blank; /* the empty line that is held back: its bytes */
+    struct slice blank;    /* the empty line that is held back: its bytes */
     int64_t empty, before; /* messages without a byte; bytes before the first From line */
     const char *name;
 };
@@ -141,7 +143,11 @@ static void flag_letters(struct about *a, struct slice value)
     static const struct {
         char letter;
         struct slice flag;
-    } letters[] = {{'R', {"\\Seen", 5}}, {'A', {"\\Answered", 9}}, {'F', {"\\Flagged", 8}}, {'D', {"\\Deleted", 8}}, {'T', {"\\Draft", 6}}};
+    } letters[] = {{'R', {"\\Seen", 5}},
+                   {'A', {"\\Answered", 9}},
+                   {'F', {"\\Flagged", 8}},
+                   {'D', {"\\Deleted", 8}},
+                   {'T', {"\\Draft", 6}}};
     for (size_t i = 0; i < value.n; i++)
         for (size_t k = 0; k < sizeof letters / sizeof letters[0]; k++)
             if (value.p[i] == letters[k].letter)
@@ -173,7 +179,9 @@ static void keywords(struct parsing *p, struct slice value)
 /* True: the line is the file's own and not passed on. */
 static bool take_field(struct parsing *p, struct slice line)
 {
-    static const struct slice names[] = {{"Status:", 7}, {"X-Status:", 9}, {"X-Keywords:", 11}, {"X-Mozilla-Status:", 17}, {"X-Mozilla-Keys:", 15}, {"X-Mozilla-Status2:", 18}};
+    static const struct slice names[] = {{"Status:", 7},          {"X-Status:", 9},
+                                         {"X-Keywords:", 11},     {"X-Mozilla-Status:", 17},
+                                         {"X-Mozilla-Keys:", 15}, {"X-Mozilla-Status2:", 18}};
     if (line.n > FLAG_TEXT_MAX)
         return false;
     if (line.n && (line.p[0] == ' ' || line.p[0] == '\t'))
@@ -279,7 +287,8 @@ static struct error read_messages(struct parsing *p, struct reader *r, struct sl
         if (begins && after_empty && is_from_line(line, &at)) {
             TRY(message_ends(p));
             message_begins(p, mailbox, at);
-            continue; /* an empty line must come before the next, or the message is empty: a second From line is then its text */
+            continue; /* an empty line must come before the next, or the message is empty: a second From line is then
+                         its text */
         }
         after_empty = begins && line.n == 0;
         TRY(take_piece(p, piece, begins));
@@ -319,9 +328,11 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static struct error import_folder(struct sender *s, const struct source *source, int folder, struct slice below, int depth);
+static struct error import_folder(struct sender *s, const struct source *source, int folder, struct slice below,
+                                  int depth);
 
-static struct error import_entry(struct sender *s, const struct source *source, int folder, const char *name, struct slice below, int depth, struct arena *a)
+static struct error import_entry(struct sender *s, const struct source *source, int folder, const char *name,
+                                 struct slice below, int depth, struct arena *a)
 {
     struct stat st;
     struct slice own = slice_of(name);
@@ -343,7 +354,8 @@ static struct error import_entry(struct sender *s, const struct source *source, 
     return import_fd(s, fd, name, source_mailbox(source, path, a));
 }
 
-static struct error import_folder(struct sender *s, const struct source *source, int folder, struct slice below, int depth)
+static struct error import_folder(struct sender *s, const struct source *source, int folder, struct slice below,
+                                  int depth)
 {
     char **names = NULL;
     size_t n = 0;

@@ -10,7 +10,8 @@
 #include "core/kantorctl/sender.h"
 #include "core/kantorctl/tree.h"
 
-/* The mailboxes in the order of their names, each from the first line of its index: their true names, roles, and those that are empty. */
+/* The mailboxes in the order of their names, each from the first line of its index: their true names, roles, and those
+ * that are empty. */
 static bool is_mailbox(const char *name)
 {
     return strcmp(name, "cur") != 0 && strcmp(name, "new") != 0 && strcmp(name, "tmp") != 0;
@@ -60,7 +61,15 @@ static struct error send_person(struct sender *s, const char *path)
     struct arena *a = s->call->arena;
     json_t *account = json_load_file(arena_printf(a, "%s/account.json", path), 0, NULL);
     char *text = account ? json_dumps(account, JSON_COMPACT) : NULL;
-    struct error e = text ? sender_file(s, slice_of(text)) : error_make(ERROR_NOT_FOUND, arena_printf(a, "%s/account.json is not there or cannot be read; is this a folder of `kantorctl account export`?", path));
+    struct error e =
+        text
+            ? sender_file(s, slice_of(text))
+            : error_make(
+                  ERROR_NOT_FOUND,
+                  arena_printf(
+                      a,
+                      "%s/account.json is not there or cannot be read; is this a folder of `kantorctl account export`?",
+                      path));
     free(text);
     json_decref(account);
     TRY(e);

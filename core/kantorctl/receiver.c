@@ -1,7 +1,7 @@
 /* core/kantorctl/receiver.c -- an export's frames to files
  *
- * A mailbox of a tree gets kantor-index.jsonl beside it (uid, flags, keywords, dates), so that the way back loses nothing; other programs read the flags in the names,
- * `dovecot-keywords` and the files' times.
+ * A mailbox of a tree gets kantor-index.jsonl beside it (uid, flags, keywords, dates), so that the way back loses
+ * nothing; other programs read the flags in the names, `dovecot-keywords` and the files' times.
  */
 #include "core/kantorctl/receiver.h"
 
@@ -25,19 +25,20 @@ struct receiver {
     enum receiver_form form;
     const char *path;
     struct progress progress;
-    struct arena arena; /* of a mailbox */
+    struct arena arena;     /* of a mailbox */
     int root, folder, part; /* descriptors: of the whole, of the mailbox, of its cur */
-    FILE *file;         /* the message, or the mbox */
+    FILE *file;             /* the message, or the mbox */
     FILE *index;
     char name[200];
-    json_t *about;      /* the message */
+    json_t *about; /* the message */
     char *keywords[KEYWORDS];
     int line_start, in_head, last_cr;
 };
 
 static struct error trouble(struct receiver *r, const char *what)
 {
-    return error_make(errno == ENOSPC || errno == EDQUOT ? ERROR_FULL : ERROR_IO, arena_printf(r->call->arena, "%s: %m", what));
+    return error_make(errno == ENOSPC || errno == EDQUOT ? ERROR_FULL : ERROR_IO,
+                      arena_printf(r->call->arena, "%s: %m", what));
 }
 
 static int make_folder(int at, const char *name)
@@ -68,7 +69,9 @@ static int close_file(FILE **f)
 static struct error end_mailbox(struct receiver *r)
 {
     int bad = close_file(&r->index);
-    FILE *k = r->form != RECEIVER_MBOX && r->form != RECEIVER_EML && r->folder >= 0 && r->keywords[0] ? new_file(r->folder, "dovecot-keywords") : NULL;
+    FILE *k = r->form != RECEIVER_MBOX && r->form != RECEIVER_EML && r->folder >= 0 && r->keywords[0]
+                  ? new_file(r->folder, "dovecot-keywords")
+                  : NULL;
     for (int i = 0; i < KEYWORDS; i++) {
         if (r->keywords[i] && k)
             (void)fprintf(k, "%d %s\n", i, r->keywords[i]);
@@ -133,8 +136,10 @@ static struct error begin_mailbox(struct receiver *r, struct slice bytes, const 
     }
     r->index = new_file(r->folder, TREE_INDEX);
     if (!r->index)
-        return trouble(r, "the index of a mailbox cannot be written (a mailbox twice, or names that differ in case only?)");
-    (void)fprintf(r->index, "{\"kantor_index\": 1, \"exact\": %s, \"about\": %.*s}\n", r->form == RECEIVER_MAILDIR ? "false" : "true", SLICE_ARG(bytes));
+        return trouble(
+            r, "the index of a mailbox cannot be written (a mailbox twice, or names that differ in case only?)");
+    (void)fprintf(r->index, "{\"kantor_index\": 1, \"exact\": %s, \"about\": %.*s}\n",
+                  r->form == RECEIVER_MAILDIR ? "false" : "true", SLICE_ARG(bytes));
     return OK;
 }
 
@@ -157,15 +162,16 @@ static void maildir_info(struct receiver *r, char *out)
     static const struct {
         const char *flag;
         char letter;
-    } letters[] = {{"\\Draft", 'D'}, {"\\Flagged", 'F'}, {"$Forwarded", 'P'}, {"\\Answered", 'R'}, {"\\Seen", 'S'}, {"\\Deleted", 'T'}};
+    } letters[] = {{"\\Draft", 'D'},    {"\\Flagged", 'F'}, {"$Forwarded", 'P'},
+                   {"\\Answered", 'R'}, {"\\Seen", 'S'},    {"\\Deleted", 'T'}};
     unsigned own = 0;
     size_t i;
     const json_t *one, *flags = json_object_get(r->about, "flags");
     for (size_t k = 0; k < sizeof letters / sizeof letters[0]; k++)
-        json_array_foreach(flags, i, one)
-            if (strcmp(json_string_value(one), letters[k].flag) == 0)
-                *out++ = letters[k].letter;
-    json_array_foreach(flags, i, one) {
+        json_array_foreach(flags, i,
+                           one) if (strcmp(json_string_value(one), letters[k].flag) == 0) *out++ = letters[k].letter;
+    json_array_foreach(flags, i, one)
+    {
         const char *name = json_string_value(one);
         char letter = name[0] != '\\' && strcmp(name, "$Forwarded") != 0 ? keyword_letter(r, name) : 0;
         own |= letter ? 1U << (letter - 'a') : 0;
@@ -180,9 +186,8 @@ static int has_flag(const struct receiver *r, const char *name)
 {
     size_t i;
     const json_t *one;
-    json_array_foreach(json_object_get(r->about, "flags"), i, one)
-        if (strcmp(json_string_value(one), name) == 0)
-            return 1;
+    json_array_foreach(json_object_get(r->about, "flags"), i,
+                       one) if (strcmp(json_string_value(one), name) == 0) return 1;
     return 0;
 }
 
@@ -192,11 +197,11 @@ static void write_status(const struct receiver *r)
     size_t i;
     int some = 0;
     const json_t *one;
-    (void)fprintf(r->file, "Status: %sO\nX-Status: %s%s%s%s\n", has_flag(r, "\\Seen") ? "R" : "", has_flag(r, "\\Answered") ? "A" : "", has_flag(r, "\\Flagged") ? "F" : "", has_flag(r, "\\Deleted") ? "D" : "",
-                  has_flag(r, "\\Draft") ? "T" : "");
-    json_array_foreach(json_object_get(r->about, "flags"), i, one)
-        if (json_string_value(one)[0] != '\\')
-            (void)fprintf(r->file, some++ ? " %s" : "X-Keywords: %s", json_string_value(one));
+    (void)fprintf(r->file, "Status: %sO\nX-Status: %s%s%s%s\n", has_flag(r, "\\Seen") ? "R" : "",
+                  has_flag(r, "\\Answered") ? "A" : "", has_flag(r, "\\Flagged") ? "F" : "",
+                  has_flag(r, "\\Deleted") ? "D" : "", has_flag(r, "\\Draft") ? "T" : "");
+    json_array_foreach(json_object_get(r->about, "flags"), i, one) if (json_string_value(one)[0] != '\\')(void)
+        fprintf(r->file, some++ ? " %s" : "X-Keywords: %s", json_string_value(one));
     if (some)
         (void)fputc('\n', r->file);
 }
@@ -207,13 +212,16 @@ static struct error begin_message(struct receiver *r, struct slice bytes)
     struct tm t;
     json_decref(r->about);
     r->about = json_loadb(bytes.p, bytes.n, 0, NULL);
-    long long uid = json_integer_value(json_object_get(r->about, "uid")), received = json_integer_value(json_object_get(r->about, "received")), size = json_integer_value(json_object_get(r->about, "size"));
+    long long uid = json_integer_value(json_object_get(r->about, "uid")),
+              received = json_integer_value(json_object_get(r->about, "received")),
+              size = json_integer_value(json_object_get(r->about, "size"));
     time_t when = (time_t)received;
     r->line_start = r->in_head = 1;
     r->last_cr = 0;
     if (r->form == RECEIVER_MBOX) {
         (void)gmtime_r(&when, &t);
-        (void)fprintf(r->file, "From MAILER-DAEMON %.*s\n", (int)strftime(date, sizeof date, "%a %b %e %H:%M:%S %Y", &t), date);
+        (void)fprintf(r->file, "From MAILER-DAEMON %.*s\n",
+                      (int)strftime(date, sizeof date, "%a %b %e %H:%M:%S %Y", &t), date);
         return OK;
     }
     maildir_info(r, info);
@@ -283,7 +291,8 @@ static struct error end_message(struct receiver *r)
         (void)fputs(r->line_start ? "\n" : "\n\n", r->file);
         return ferror(r->file) ? trouble(r, "the file cannot be written") : OK;
     }
-    struct timespec times[2] = {{.tv_sec = (time_t)json_integer_value(json_object_get(r->about, "received"))}, {.tv_sec = (time_t)json_integer_value(json_object_get(r->about, "received"))}};
+    struct timespec times[2] = {{.tv_sec = (time_t)json_integer_value(json_object_get(r->about, "received"))},
+                                {.tv_sec = (time_t)json_integer_value(json_object_get(r->about, "received"))}};
     int bad = fflush(r->file) != 0 || futimens(fileno(r->file), times) != 0;
     if (close_file(&r->file) || bad)
         return trouble(r, "a message of the export cannot be written");
@@ -322,7 +331,8 @@ static struct error open_target(struct receiver *r)
     if (mkdir(r->path, 0700) != 0 && errno != EEXIST)
         return trouble(r, arena_printf(a, "%s cannot be made", r->path));
     if (rmdir(r->path) != 0 || mkdir(r->path, 0700) != 0)
-        return error_make(ERROR_EXISTS, arena_printf(a, "%s is not an empty folder; name one that does not exist yet", r->path));
+        return error_make(ERROR_EXISTS,
+                          arena_printf(a, "%s is not an empty folder; name one that does not exist yet", r->path));
     r->root = make_folder(AT_FDCWD, root);
     return r->root >= 0 ? OK : trouble(r, arena_printf(a, "%s cannot be made", root));
 }
@@ -400,6 +410,7 @@ int receiver_run(struct call *call, enum receiver_form form, const char *path)
         remove_target(&r);
     arena_free(&r.arena);
     if (e.code != ERROR_NONE)
-        (void)fprintf(stderr, "kantorctl: %s; what is in %s is not whole\n", e.text ? e.text : "the export failed", path);
+        (void)fprintf(stderr, "kantorctl: %s; what is in %s is not whole\n", e.text ? e.text : "the export failed",
+                      path);
     return e.code == ERROR_NONE ? call->status : 1;
 }

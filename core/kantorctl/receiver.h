@@ -6,7 +6,8 @@
 
 enum receiver_form { RECEIVER_MBOX, RECEIVER_MAILDIR, RECEIVER_EML, RECEIVER_ACCOUNT };
 
-/* Takes the frames of an export and writes `path`, which must not exist (a folder may be empty). The status of the whole; a file that is not whole is said. */
+/* Takes the frames of an export and writes `path`, which must not exist (a folder may be empty). The status of the
+ * whole; a file that is not whole is said. */
 int receiver_run(struct call *call, enum receiver_form form, const char *path);
 
 #endif

@@ -23,9 +23,11 @@ static struct error read_line(struct arena *a, struct slice *out)
         return error_make(ERROR_MEMORY, "no memory for a password");
     for (size_t at = 0; at < n;) {
         utf8proc_int32_t point;
-        utf8proc_ssize_t k = utf8proc_iterate((const utf8proc_uint8_t *)out->p + at, (utf8proc_ssize_t)(n - at), &point);
+        utf8proc_ssize_t k = utf8proc_iterate((const utf8proc_uint8_t *)out->p + at, (utf8proc_ssize_t)(n - at),
+                                              &point);
         if (k <= 0)
-            return error_make(ERROR_INVALID, "the password is not UTF-8; set your terminal to UTF-8, or use other letters");
+            return error_make(ERROR_INVALID,
+                              "the password is not UTF-8; set your terminal to UTF-8, or use other letters");
         at += (size_t)k;
     }
     return OK;

@@ -28,7 +28,8 @@ static void on_note(void *arg, struct slice json)
     int64_t number = json_integer_value(json_object_get(note, "number"));
     const char *why = json_string_value(json_object_get(note, "why"));
     progress_clear(&s->progress);
-    (void)fprintf(stderr, "refused %s: %s\n", number > 0 ? s->labels[number % SENDER_LABELS] : "a message", why ? why : "?");
+    (void)fprintf(stderr, "refused %s: %s\n", number > 0 ? s->labels[number % SENDER_LABELS] : "a message",
+                  why ? why : "?");
     json_decref(note);
 }
 
@@ -72,7 +73,8 @@ struct error sender_begin(struct sender *s, const char *label, enum sender_form 
 
 static struct error send_piece(struct sender *s)
 {
-    struct error e = s->piece.failed ? error_make(ERROR_MEMORY, "no memory for an import") : frame_send(&s->call->frames, FRAME_DATA, buffer_slice(&s->piece));
+    struct error e = s->piece.failed ? error_make(ERROR_MEMORY, "no memory for an import")
+                                     : frame_send(&s->call->frames, FRAME_DATA, buffer_slice(&s->piece));
     buffer_clear(&s->piece);
     return e;
 }
@@ -92,7 +94,8 @@ struct error sender_end(struct sender *s, const struct about *about)
         TRY(send_piece(s));
     buffer_add(&b, SLICE("{\"mailbox\": "));
     report_json_text(about->mailbox, &b);
-    buffer_printf(&b, ", \"received\": %lld%s, \"flags\": [", (long long)about->received, about->drop ? ", \"drop\": true" : "");
+    buffer_printf(&b, ", \"received\": %lld%s, \"flags\": [", (long long)about->received,
+                  about->drop ? ", \"drop\": true" : "");
     for (size_t i = 0; i < about->n_flags; i++) {
         buffer_add(&b, i ? SLICE(", ") : SLICE(""));
         report_json_text(about->flags[i], &b);

@@ -4,7 +4,8 @@
  *     sender_data(&s, piece) ...;
  *     sender_end(&s, &about);
  *
- * What a source finds malformed it tells with sender_skip; it is shown with its place and counted, and the work goes on.
+ * What a source finds malformed it tells with sender_skip; it is shown with its place and counted, and the work goes
+ * on.
  */
 #ifndef KANTOR_CORE_KANTORCTL_SENDER_H
 #define KANTOR_CORE_KANTORCTL_SENDER_H
@@ -18,9 +19,9 @@ enum sender_form { SENDER_LINES, SENDER_EXACT }; /* EXACT: no line end is touche
 struct sender {
     struct call *call;
     struct progress progress;
-    int64_t number;  /* of the message that is coming, as the server counts */
+    int64_t number; /* of the message that is coming, as the server counts */
     int64_t skipped;
-    struct buffer piece; /* bytes of the message that are not sent yet */
+    struct buffer piece;                /* bytes of the message that are not sent yet */
     char (*labels)[SENDER_LABEL_BYTES]; /* of the last messages: the server names one by its number */
 };
 
@@ -45,7 +46,8 @@ struct error sender_file(struct sender *s, struct slice json);
 /* No more come: waits for the result. The status of the whole. */
 int sender_finish(struct sender *s);
 
-/* --- sources. `path` is opened here; messages of its root go to `mailbox`, deeper ones below it or, where `under` is given, below that. */
+/* --- sources. `path` is opened here; messages of its root go to `mailbox`, deeper ones below it or, where `under` is
+ * given, below that. */
 struct source {
     const char *path;
     struct slice mailbox, under; /* p NULL: INBOX; no prefix */

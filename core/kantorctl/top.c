@@ -1,7 +1,7 @@
 /* core/kantorctl/top.c -- what the server does, each second
  *
- * Each look asks for the counters of /metrics and takes the difference to the look before; times are read from the histograms' differences. The rows are one table:
- * the screen and the JSON come from it.
+ * Each look asks for the counters of /metrics and takes the difference to the look before; times are read from the
+ * histograms' differences. The rows are one table: the screen and the JSON come from it.
  */
 #include "core/kantorctl/top.h"
 
@@ -35,25 +35,25 @@ static const struct {
     enum kind kind;
     const char *name;
 } rows[] = {
-    {"logins_per_second",          "logins/s",             RATE,       "kantor_logins_total{result=\"ok\"}"},
-    {"failed_logins_per_second",   "failed logins/s",      RATE,       "kantor_logins_total{result=\"failed\"}"},
-    {"messages_in_per_second",     "SMTP messages in/s",   RATE,       "kantor_mail_received_total"},
-    {"deliveries_per_second",      "copies delivered/s",   RATE,       "kantor_mail_delivered_total"},
-    {"refused_per_second",         "refused/s",            RATE,       "kantor_mail_refused_total"},
-    {"imap_commands_per_second",   "IMAP commands/s",      RATE,       "kantor_commands_total{service=\"imap\"}"},
-    {"smtp_commands_per_second",   "SMTP commands/s",      RATE,       "kantor_commands_total{service=\"smtp\"}"},
-    {"pop3_commands_per_second",   "POP3 commands/s",      RATE,       "kantor_commands_total{service=\"pop3\"}"},
-    {"bytes_in_per_second",        "bytes in/s",           BYTES_RATE, "kantor_bytes_total{direction=\"in\"}"},
-    {"bytes_out_per_second",       "bytes out/s",          BYTES_RATE, "kantor_bytes_total{direction=\"out\"}"},
-    {"changes_per_second",         "changes/s",            RATE,       "kantor_store_changes_total"},
-    {"commits_per_second",         "commits/s",            RATE,       "kantor_store_commits_total"},
-    {"changes_per_commit",         "changes in a commit",  BATCH,      "kantor_store_commits_total"},
-    {"commit_ms",                  "commit, mean ms",      MEAN_MS,    "kantor_store_commit_seconds"},
-    {"delivery_ms",                "delivery, mean ms",    MEAN_MS,    "kantor_mail_delivery_seconds"},
-    {"workers_busy",               "workers busy",         NOW,        "kantor_workers_busy"},
-    {"workers",                    "workers",              NOW,        "kantor_workers"},
-    {"queue_recipients",           "queue, recipients",    NOW,        "kantor_queue_recipients"},
-    {"disk_free_bytes",            "disk free, bytes",     NOW,        "kantor_disk_free_bytes"},
+    {"logins_per_second", "logins/s", RATE, "kantor_logins_total{result=\"ok\"}"},
+    {"failed_logins_per_second", "failed logins/s", RATE, "kantor_logins_total{result=\"failed\"}"},
+    {"messages_in_per_second", "SMTP messages in/s", RATE, "kantor_mail_received_total"},
+    {"deliveries_per_second", "copies delivered/s", RATE, "kantor_mail_delivered_total"},
+    {"refused_per_second", "refused/s", RATE, "kantor_mail_refused_total"},
+    {"imap_commands_per_second", "IMAP commands/s", RATE, "kantor_commands_total{service=\"imap\"}"},
+    {"smtp_commands_per_second", "SMTP commands/s", RATE, "kantor_commands_total{service=\"smtp\"}"},
+    {"pop3_commands_per_second", "POP3 commands/s", RATE, "kantor_commands_total{service=\"pop3\"}"},
+    {"bytes_in_per_second", "bytes in/s", BYTES_RATE, "kantor_bytes_total{direction=\"in\"}"},
+    {"bytes_out_per_second", "bytes out/s", BYTES_RATE, "kantor_bytes_total{direction=\"out\"}"},
+    {"changes_per_second", "changes/s", RATE, "kantor_store_changes_total"},
+    {"commits_per_second", "commits/s", RATE, "kantor_store_commits_total"},
+    {"changes_per_commit", "changes in a commit", BATCH, "kantor_store_commits_total"},
+    {"commit_ms", "commit, mean ms", MEAN_MS, "kantor_store_commit_seconds"},
+    {"delivery_ms", "delivery, mean ms", MEAN_MS, "kantor_mail_delivery_seconds"},
+    {"workers_busy", "workers busy", NOW, "kantor_workers_busy"},
+    {"workers", "workers", NOW, "kantor_workers"},
+    {"queue_recipients", "queue, recipients", NOW, "kantor_queue_recipients"},
+    {"disk_free_bytes", "disk free, bytes", NOW, "kantor_disk_free_bytes"},
 };
 enum { N_ROWS = sizeof rows / sizeof rows[0] };
 
@@ -63,8 +63,10 @@ static void take_samples(struct look *l, struct slice text)
 {
     json_t *all = json_loadb(text.p, text.n, 0, NULL), *one;
     size_t i;
-    json_array_foreach(all, i, one) {
-        const char *name = json_string_value(json_object_get(one, "name")), *value = json_string_value(json_object_get(one, "value"));
+    json_array_foreach(all, i, one)
+    {
+        const char *name = json_string_value(json_object_get(one, "name")),
+                   *value = json_string_value(json_object_get(one, "value"));
         if (!name || !value || l->n == SAMPLES_MAX)
             continue;
         (void)snprintf(l->samples[l->n].name, NAME_BYTES, "%s", name);
@@ -83,7 +85,8 @@ static struct error look(const struct config *c, struct arena *a, struct look *l
     l->at_ms = clock_ms();
     struct error e = call_open(c, a, &call);
     if (e.code == ERROR_NONE && call.started)
-        e = error_make(ERROR_UNSUPPORTED, "the server does not run (any more); start it (systemctl start kantor), then ask again");
+        e = error_make(ERROR_UNSUPPORTED,
+                       "the server does not run (any more); start it (systemctl start kantor), then ask again");
     if (e.code == ERROR_NONE) {
         call.text = &text;
         e = call_request(&call, words, 2, slice_make(NULL, 0));
@@ -148,7 +151,8 @@ static void write_connections(const struct look *now, int json, struct buffer *o
             continue;
         name = slice_after(name, prefix.n);
         name = slice_first(name, slice_find(name, '"'));
-        buffer_printf(out, json ? "%s\"%.*s\": %.0f" : "%s%.*s %.0f", some++ ? (json ? ", " : "  ") : "", SLICE_ARG(name), now->samples[i].value);
+        buffer_printf(out, json ? "%s\"%.*s\": %.0f" : "%s%.*s %.0f", some++ ? (json ? ", " : "  ") : "",
+                      SLICE_ARG(name), now->samples[i].value);
     }
 }
 
@@ -209,7 +213,8 @@ static void show(const struct look *before, const struct look *now, int json, in
     buffer_free(&b);
 }
 
-static struct error watch(const struct config *c, struct arena *a, struct look *before, struct look *now, int once, int json, int terminal)
+static struct error watch(const struct config *c, struct arena *a, struct look *before, struct look *now, int once,
+                          int json, int terminal)
 {
     TRY(look(c, a, before));
     for (int shown = 0; !(once && shown); shown++) {
@@ -234,7 +239,8 @@ int top_run(const struct config *c, struct arena *a, int once, int json)
         raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
         (void)tcsetattr(0, TCSANOW, &raw);
     }
-    struct error e = looks ? watch(c, a, &looks[0], &looks[1], once, json, terminal) : error_make(ERROR_MEMORY, "no memory");
+    struct error e = looks ? watch(c, a, &looks[0], &looks[1], once, json, terminal)
+                           : error_make(ERROR_MEMORY, "no memory");
     if (terminal)
         (void)tcsetattr(0, TCSANOW, &kept);
     free(looks);

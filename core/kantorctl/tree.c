@@ -161,7 +161,8 @@ static struct error read_names(int folder, bool dotted, bool (*wanted)(const cha
     if (!d)
         return error_make(ERROR_IO, "a folder cannot be read");
     for (struct dirent *entry; (entry = readdir(d));) {
-        if ((entry->d_name[0] == '.') != dotted || strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || !wanted(entry->d_name))
+        if ((entry->d_name[0] == '.') != dotted || strcmp(entry->d_name, ".") == 0 ||
+            strcmp(entry->d_name, "..") == 0 || !wanted(entry->d_name))
             continue;
         if (names->n == names->room) {
             size_t room = names->room ? names->room * 2 : 256;
@@ -213,11 +214,17 @@ static struct error send_bytes(struct sender *s, int fd)
     }
 }
 
-struct error tree_send_file(struct sender *s, int folder, const char *name, const char *label, enum sender_form form, struct about *about, int use_time)
+struct error tree_send_file(struct sender *s, int folder, const char *name, const char *label, enum sender_form form,
+                            struct about *about, int use_time)
 {
     struct stat st;
     SCOPED(file_close) int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    const char *wrong = fd < 0 ? (errno == ELOOP ? "it is a link" : errno == EACCES ? "it may not be read" : "it cannot be opened") : fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ? "it is no plain file" : st.st_size == 0 ? "it is empty" : NULL;
+    const char *wrong = fd < 0                                        ? (errno == ELOOP    ? "it is a link"
+                                                                         : errno == EACCES ? "it may not be read"
+                                                                                           : "it cannot be opened")
+                        : fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ? "it is no plain file"
+                        : st.st_size == 0                             ? "it is empty"
+                                                                      : NULL;
     if (wrong) {
         sender_skip(s, label, wrong);
         return OK;

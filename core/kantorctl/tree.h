@@ -6,13 +6,15 @@
 
 #include "core/kantorctl/sender.h"
 
-/* Maildir++: ".Work.Old" is Work/Old, levels in modified UTF-7 (a dot in a level as "&AC4-"); what is no modified UTF-7 is taken as it stands. In the arena. */
+/* Maildir++: ".Work.Old" is Work/Old, levels in modified UTF-7 (a dot in a level as "&AC4-"); what is no modified UTF-7
+ * is taken as it stands. In the arena. */
 struct slice tree_from_maildir(struct slice name, struct arena *a);
 struct slice tree_to_maildir(struct slice path, struct arena *a); /* "" for INBOX */
 /* A level as a folder's name: no leading dot, no NUL. */
 struct slice tree_to_folder(struct slice path, struct arena *a);
 
-/* kantor-index.jsonl: a first line about the mailbox, then a line for each message in the order of its files: {"file", "uid", "received", "flags"}. */
+/* kantor-index.jsonl: a first line about the mailbox, then a line for each message in the order of its files: {"file",
+ * "uid", "received", "flags"}. */
 #define TREE_INDEX "kantor-index.jsonl"
 
 struct tree_index {
@@ -27,7 +29,8 @@ void tree_index_close(struct tree_index *index);
 /* What the index says about this file; false: nothing. Files are asked for in its order. Flags in the arena. */
 bool tree_index_find(struct tree_index *index, const char *file, struct arena *a, struct about *about);
 
-/* The names in a folder that `wanted` likes, without those that begin with a dot (or, dotted, only those and not . and ..), sorted. ERROR_IO. */
+/* The names in a folder that `wanted` likes, without those that begin with a dot (or, dotted, only those and not . and
+ * ..), sorted. ERROR_IO. */
 struct tree_names {
     char **all;
     size_t n, room;
@@ -37,6 +40,7 @@ struct error tree_names_dotted(int folder, bool (*wanted)(const char *name), str
 void tree_names_free(struct tree_names *names);
 
 /* One file as one message; what cannot be read is skipped with its reason. */
-struct error tree_send_file(struct sender *s, int folder, const char *name, const char *label, enum sender_form form, struct about *about, int use_time);
+struct error tree_send_file(struct sender *s, int folder, const char *name, const char *label, enum sender_form form,
+                            struct about *about, int use_time);
 
 #endif

@@ -1,7 +1,8 @@
 /* core/kantord/admin_http.c -- /metrics and /healthz on the admin listener
  *
- * GET and HEAD of two paths, one request a connection: just enough for Prometheus and a load balancer on a listener that is bound to loopback unless
- * configured. It is not the HTTP server of the calendars and the console (core/http, a later issue) and must not grow into it.
+ * GET and HEAD of two paths, one request a connection: just enough for Prometheus and a load balancer on a listener
+ * that is bound to loopback unless configured. It is not the HTTP server of the calendars and the console (core/http, a
+ * later issue) and must not grow into it.
  */
 #include <stdlib.h>
 #include <sys/statvfs.h>
@@ -19,7 +20,10 @@ static struct error http_open(struct connection *c)
 
 static void reply(struct connection *c, const char *status, const char *type, struct slice body, int head_only)
 {
-    buffer_printf(&c->out, "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n\r\n", status, type, body.n);
+    buffer_printf(&c->out,
+                  "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: "
+                  "close\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n\r\n",
+                  status, type, body.n);
     if (!head_only)
         buffer_add(&c->out, body);
 }
@@ -59,7 +63,8 @@ static const char *remedy(enum error_code code)
     }
 }
 
-/* A small commit fits into room that the store's log has already: a disk without room for a mail is full all the same. */
+/* A small commit fits into room that the store's log has already: a disk without room for a mail is full all the same.
+ */
 static struct error has_room(const struct server *server)
 {
     struct statvfs s;
@@ -77,7 +82,9 @@ static void healthz(struct connection *c, int head_only)
     if (e.code == ERROR_NONE)
         reply(c, "200 OK", "text/plain", SLICE("ok\n"), head_only);
     else
-        reply(c, "503 Service Unavailable", "text/plain", slice_of(arena_printf(&c->arena, "%s: %s\n", remedy(e.code), e.text ? e.text : error_word(e.code))), head_only);
+        reply(c, "503 Service Unavailable", "text/plain",
+              slice_of(arena_printf(&c->arena, "%s: %s\n", remedy(e.code), e.text ? e.text : error_word(e.code))),
+              head_only);
 }
 
 static enum run http_run(struct connection *c)
@@ -107,4 +114,5 @@ static void http_close(struct connection *c)
     (void)c;
 }
 
-const struct protocol admin_http_protocol = {.name = "http", .open = http_open, .frame = http_frame, .run = http_run, .close = http_close};
+const struct protocol admin_http_protocol = {
+    .name = "http", .open = http_open, .frame = http_frame, .run = http_run, .close = http_close};

@@ -27,7 +27,7 @@ struct control {
     int fd, stop_pipe[2];
     pthread_t thread;
     char path[4096];
-    pthread_mutex_t lock;  /* guards what follows */
+    pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t fewer;
     struct caller *callers;
     int n_callers, stopping;
@@ -67,7 +67,8 @@ static void *caller_main(void *arg)
     return NULL;
 }
 
-/* A thread for each: an import of an hour must not keep the administrator from looking at sessions. When too many are there the next one waits in the backlog. */
+/* A thread for each: an import of an hour must not keep the administrator from looking at sessions. When too many are
+ * there the next one waits in the backlog. */
 static void serve(struct control *ctl, int fd)
 {
     pthread_attr_t attributes;
@@ -116,10 +117,13 @@ static struct error listen_on(struct control *ctl)
     TRY(control_address(ctl->path, &address, &folder));
     ctl->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     (void)unlink(ctl->path); /* a stale one: the store's lock says that no other server runs here */
-    int bad = ctl->fd < 0 || bind(ctl->fd, (struct sockaddr *)&address, sizeof address) != 0 || chmod(ctl->path, 0600) != 0 || listen(ctl->fd, 16) != 0;
+    int bad = ctl->fd < 0 || bind(ctl->fd, (struct sockaddr *)&address, sizeof address) != 0 ||
+              chmod(ctl->path, 0600) != 0 || listen(ctl->fd, 16) != 0;
     if (folder >= 0)
         (void)close(folder);
-    return bad ? error_make(ERROR_IO, arena_printf(&ctl->k->arena, "cannot listen on the control socket %s: %m", ctl->path)) : OK;
+    return bad ? error_make(ERROR_IO,
+                            arena_printf(&ctl->k->arena, "cannot listen on the control socket %s: %m", ctl->path))
+               : OK;
 }
 
 struct error control_start(struct kantord *k)
@@ -139,7 +143,8 @@ struct error control_start(struct kantord *k)
     return OK;
 }
 
-/* Their sockets are shut, so an import ends after the batch that is being written; then nobody uses the store any more. */
+/* Their sockets are shut, so an import ends after the batch that is being written; then nobody uses the store any more.
+ */
 static void end_callers(struct control *ctl)
 {
     (void)pthread_mutex_lock(&ctl->lock);

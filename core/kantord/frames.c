@@ -37,7 +37,8 @@ struct error frame_send(struct frames *f, enum frame_kind kind, struct slice byt
 {
     do { /* longer text goes in several frames; JSON never is that long */
         struct slice piece = slice_first(bytes, FRAME_BYTES_MAX);
-        const char head[HEAD_BYTES] = {(char)kind, (char)(piece.n & 0xFF), (char)(piece.n >> 8 & 0xFF), (char)(piece.n >> 16 & 0xFF), (char)(piece.n >> 24 & 0xFF)};
+        const char head[HEAD_BYTES] = {(char)kind, (char)(piece.n & 0xFF), (char)(piece.n >> 8 & 0xFF),
+                                       (char)(piece.n >> 16 & 0xFF), (char)(piece.n >> 24 & 0xFF)};
         buffer_add(&f->out, slice_make(head, HEAD_BYTES));
         buffer_add(&f->out, piece);
         bytes = slice_after(bytes, piece.n);

@@ -1,4 +1,5 @@
-/* core/kantord/gauges.c -- numbers that are read when somebody asks: connections, workers, queue, disk, accounts' logins */
+/* core/kantord/gauges.c -- numbers that are read when somebody asks: connections, workers, queue, disk, accounts'
+ * logins */
 #include <stdio.h>
 #include <sys/statvfs.h>
 

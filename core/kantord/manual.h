@@ -4,7 +4,8 @@
 
 #include "core/buffer.h"
 
-/* `page` is kantord.8, kantorctl.1 or kantor.conf.5; false: no other is there. `help` is what `kantord --help` prints: its options become kantord(8)'s. */
+/* `page` is kantord.8, kantorctl.1 or kantor.conf.5; false: no other is there. `help` is what `kantord --help` prints:
+ * its options become kantord(8)'s. */
 bool manual_write(const char *page, const char *help, struct buffer *out);
 
 #endif

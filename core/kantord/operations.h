@@ -1,8 +1,10 @@
-/* core/kantord/operations.h -- what an administrator can do: one table for kantorctl, over the socket of a running server or on a stopped server's files
+/* core/kantord/operations.h -- what an administrator can do: one table for kantorctl, over the socket of a running
+ * server or on a stopped server's files
  *
- * A row says name, words, options, what it is for, and how it runs; help, `kantorctl help …`, the checks of the command line and kantorctl(1) come from it.
- * An operation gets its words ("account", "add", …) and options, says what it has to say in a report, and answers with an error whose text says what to do
- * next. Adding one is adding a row and a function.
+ * A row says name, words, options, what it is for, and how it runs; help, `kantorctl help …`, the checks of the command
+ * line and kantorctl(1) come from it. An operation gets its words ("account", "add", …) and options, says what it has
+ * to say in a report, and answers with an error whose text says what to do next. Adding one is adding a row and a
+ * function.
  */
 #ifndef KANTOR_CORE_KANTORD_OPERATIONS_H
 #define KANTOR_CORE_KANTORD_OPERATIONS_H
@@ -29,7 +31,7 @@ struct operation_call {
     struct server *server; /* net NULL: the server does not run */
     struct arena *arena;
     struct report report;
-    struct frames *frames; /* for messages; NULL: none */
+    struct frames *frames;                   /* for messages; NULL: none */
     struct slice words[OPERATION_WORDS_MAX]; /* without options */
     size_t n_words;
     struct slice options[OPERATION_WORDS_MAX][2]; /* --name value */
@@ -38,7 +40,7 @@ struct operation_call {
 };
 
 struct operation {
-    const char *group; /* of the help */
+    const char *group;          /* of the help */
     const char *first, *second; /* second NULL: one word */
     size_t least, most;         /* words, with these */
     int flags;
@@ -49,9 +51,11 @@ struct operation {
 extern const struct operation operations[];
 extern const size_t n_operations;
 
-/* Splits a command line into words and options, finds its row and checks both against it. ERROR_INVALID: the text says what is wrong and what to write. The
- * option --json is taken everywhere. `call` is reset first, but for server and arena. */
-struct error operation_parse(struct operation_call *call, const struct slice *args, size_t n, const struct operation **row);
+/* Splits a command line into words and options, finds its row and checks both against it. ERROR_INVALID: the text says
+ * what is wrong and what to write. The option --json is taken everywhere. `call` is reset first, but for server and
+ * arena. */
+struct error operation_parse(struct operation_call *call, const struct slice *args, size_t n,
+                             const struct operation **row);
 /* The value of --name; p NULL when it was not given. */
 struct slice operation_option(const struct operation_call *k, const char *name);
 /* Runs a parsed call. Worker or a thread of its own. */

@@ -11,15 +11,27 @@
 
 enum { PASSWORD_LEAST = 8 };
 
-const char *const operation_kind_words[] = {[ACCOUNT_PERSON] = "person", [ACCOUNT_GROUP] = "group", [ACCOUNT_SHARED] = "shared", [ACCOUNT_ROOM] = "room", [ACCOUNT_EQUIPMENT] = "equipment"};
-static const char *const state_words[] = {[ACCOUNT_ACTIVE] = "active", [ACCOUNT_SUSPENDED] = "suspended", [ACCOUNT_DELETED] = "deleted", [ACCOUNT_REMOVED] = "removed"};
+const char *const operation_kind_words[] = {[ACCOUNT_PERSON] = "person",
+                                            [ACCOUNT_GROUP] = "group",
+                                            [ACCOUNT_SHARED] = "shared",
+                                            [ACCOUNT_ROOM] = "room",
+                                            [ACCOUNT_EQUIPMENT] = "equipment"};
+static const char *const state_words[] = {[ACCOUNT_ACTIVE] = "active",
+                                          [ACCOUNT_SUSPENDED] = "suspended",
+                                          [ACCOUNT_DELETED] = "deleted",
+                                          [ACCOUNT_REMOVED] = "removed"};
 
 struct error operation_account(struct operation_call *k, struct sql *db, struct slice name, struct account *out)
 {
     struct error e = account_find(db, name, k->arena, out);
     if (e.code == ERROR_NOT_FOUND)
-        return error_make(ERROR_NOT_FOUND, arena_printf(k->arena, "no account has the address %.*s; `kantorctl account list` shows all", SLICE_ARG(slice_first(name, 300))));
-    return e.code == ERROR_INVALID ? error_make(ERROR_INVALID, arena_printf(k->arena, "\"%.*s\" is no address; write NAME@DOMAIN", SLICE_ARG(slice_first(name, 300)))) : e;
+        return error_make(ERROR_NOT_FOUND,
+                          arena_printf(k->arena, "no account has the address %.*s; `kantorctl account list` shows all",
+                                       SLICE_ARG(slice_first(name, 300))));
+    return e.code == ERROR_INVALID
+               ? error_make(ERROR_INVALID, arena_printf(k->arena, "\"%.*s\" is no address; write NAME@DOMAIN",
+                                                        SLICE_ARG(slice_first(name, 300))))
+               : e;
 }
 
 struct error operation_account_now(struct operation_call *k, struct slice name, struct account *out)
@@ -54,7 +66,9 @@ struct error operation_size(struct operation_call *k, struct slice text, int64_t
     if (shift)
         digits.n--;
     if (!slice_number(digits, INT64_MAX >> shift, &n))
-        return error_make(ERROR_INVALID, arena_printf(k->arena, "\"%.*s\" is no size; write a number with K, M or G, like 5G, or none", SLICE_ARG(slice_first(text, 40))));
+        return error_make(ERROR_INVALID,
+                          arena_printf(k->arena, "\"%.*s\" is no size; write a number with K, M or G, like 5G, or none",
+                                       SLICE_ARG(slice_first(text, 40))));
     *bytes = (int64_t)n << shift;
     return OK;
 }
@@ -74,9 +88,10 @@ static struct error hash_secret(struct operation_call *k, struct slice *out)
     return hash ? OK : error_make(ERROR_INVALID, "a password has at most 256 bytes");
 }
 
-/* Clients take the strongest mechanism that is offered, and SCRAM is offered to every name alike: a person's password gets its verifier, too
- * (docs/decisions/0010-scram.md). *keys NULL: none. */
-static struct error scram_keys_of(struct operation_call *k, struct slice name, unsigned char bytes[SCRAM_KEYS], const unsigned char **keys)
+/* Clients take the strongest mechanism that is offered, and SCRAM is offered to every name alike: a person's password
+ * gets its verifier, too (docs/decisions/0010-scram.md). *keys NULL: none. */
+static struct error scram_keys_of(struct operation_call *k, struct slice name, unsigned char bytes[SCRAM_KEYS],
+                                  const unsigned char **keys)
 {
     *keys = NULL;
     if (!k->secret.n || !k->server->login)
@@ -111,7 +126,10 @@ static struct error add_change(struct sql *db, void *arg)
 static struct error read_address(struct operation_call *k, struct slice text, struct address *out)
 {
     struct error e = address_parse(text, k->arena, out);
-    return e.code == ERROR_INVALID ? error_make(ERROR_INVALID, arena_printf(k->arena, "\"%.*s\" is no address; write NAME@DOMAIN", SLICE_ARG(slice_first(text, 300)))) : e;
+    return e.code == ERROR_INVALID
+               ? error_make(ERROR_INVALID, arena_printf(k->arena, "\"%.*s\" is no address; write NAME@DOMAIN",
+                                                        SLICE_ARG(slice_first(text, 300))))
+               : e;
 }
 
 static struct error add_account(struct operation_call *k, enum account_kind kind)
@@ -127,9 +145,14 @@ static struct error add_account(struct operation_call *k, enum account_kind kind
     TRY(scram_keys_of(k, slice_of(name), bytes, &x.keys));
     struct error e = store_change(k->server->store, add_change, &x);
     if (e.code == ERROR_EXISTS)
-        return error_make(ERROR_EXISTS, arena_printf(k->arena, "%s is in use; `kantorctl account show %s` (or `account list --removed`) says by whom", name, name));
+        return error_make(
+            ERROR_EXISTS,
+            arena_printf(k->arena,
+                         "%s is in use; `kantorctl account show %s` (or `account list --removed`) says by whom", name,
+                         name));
     TRY(e);
-    report_say(&k->report, "added %s%s", name, kind == ACCOUNT_PERSON && !x.hash.n ? "; it has no password yet: `kantorctl account password`" : "");
+    report_say(&k->report, "added %s%s", name,
+               kind == ACCOUNT_PERSON && !x.hash.n ? "; it has no password yet: `kantorctl account password`" : "");
     return OK;
 }
 
@@ -139,7 +162,9 @@ static struct error add_many(struct operation_call *k, struct slice count)
     uint64_t n = 0;
     int64_t added = 0;
     if (!slice_number(count, 1000000, &n) || n == 0 || !prefix.n || !domain.n || k->n_words > 2)
-        return error_make(ERROR_INVALID, "write `kantorctl account add --count N --prefix P --domain D`, with N from 1 to 1000000 and no address");
+        return error_make(
+            ERROR_INVALID,
+            "write `kantorctl account add --count N --prefix P --domain D`, with N from 1 to 1000000 and no address");
     TRY(hash_secret(k, &hash)); /* once, however many */
     struct error e = account_add_many(k->server->store, prefix, (int64_t)n, domain, hash, &added);
     report_say(&k->report, "%lld accounts added", (long long)added);
@@ -152,7 +177,8 @@ struct error run_account_add(struct operation_call *k)
     if (count.p)
         return add_many(k, count);
     if (k->n_words < 3 || operation_option(k, "prefix").p || operation_option(k, "domain").p)
-        return error_make(ERROR_INVALID, "write `kantorctl account add NAME@DOMAIN`, or `--count N --prefix P --domain D` for many");
+        return error_make(ERROR_INVALID,
+                          "write `kantorctl account add NAME@DOMAIN`, or `--count N --prefix P --domain D` for many");
     return add_account(k, ACCOUNT_PERSON);
 }
 
@@ -178,10 +204,12 @@ struct error run_account_list(struct operation_call *k)
     SCOPED(store_reader_return) struct sql *db = store_reader(k->server->store);
     if (domain.p) {
         struct error e = domain_find(db, domain, k->arena, &only);
-        TRY(e.code == ERROR_NOT_FOUND ? error_make(ERROR_NOT_FOUND, "no such domain; `kantorctl domain list` shows all") : e);
+        TRY(e.code == ERROR_NOT_FOUND ? error_make(ERROR_NOT_FOUND, "no such domain; `kantorctl domain list` shows all")
+                                      : e);
     }
     TRY(account_list(db, only.id, k->arena, &all, &n));
-    report_list(&k->report, removed ? "address kind removed_until used items name" : "address kind state used quota items name");
+    report_list(&k->report,
+                removed ? "address kind removed_until used items name" : "address kind state used quota items name");
     for (size_t i = 0; i < n; i++) {
         if ((all[i].state == ACCOUNT_REMOVED) != removed)
             continue;
@@ -266,7 +294,8 @@ static struct error change(struct sql *db, void *arg)
     TRY(operation_account(x->k, db, x->k->words[2], &x->account));
     int64_t id = x->account.id;
     if (x->account.state == ACCOUNT_REMOVED && x->what != RESTORE && x->what != REMOVE)
-        return error_make(ERROR_CONFLICT, "the account is removed; bring it back first with `kantorctl account restore`");
+        return error_make(ERROR_CONFLICT,
+                          "the account is removed; bring it back first with `kantorctl account restore`");
     switch (x->what) {
     case SUSPEND:
         return account_set_state(db, id, ACCOUNT_SUSPENDED);
@@ -279,7 +308,8 @@ static struct error change(struct sql *db, void *arg)
     case QUOTA:
         return account_set_quota(db, id, x->number, x->account.quota_items);
     case RENAME:
-        return account_rename(db, id, &x->address, operation_option(x->k, "drop-old").p ? ACCOUNT_DROP_OLD_NAME : ACCOUNT_KEEP_OLD_NAME);
+        return account_rename(db, id, &x->address,
+                              operation_option(x->k, "drop-old").p ? ACCOUNT_DROP_OLD_NAME : ACCOUNT_KEEP_OLD_NAME);
     case TITLE:
         return account_set_title(db, id, x->k->words[3]);
     default:
@@ -307,7 +337,8 @@ struct error run_account_password(struct operation_call *k)
     TRY(operation_account_now(k, k->words[2], &account));
     TRY(hash_secret(k, &x.hash));
     if (!x.hash.n)
-        return error_make(ERROR_INVALID, "no password was given; type it, or send it as the first line of standard input");
+        return error_make(ERROR_INVALID,
+                          "no password was given; type it, or send it as the first line of standard input");
     TRY(scram_keys_of(k, account.name, bytes, &x.keys));
     return change_account(k, &x, "has a new password");
 }
@@ -334,7 +365,9 @@ struct error run_account_remove(struct operation_call *k)
     int64_t n;
     int now = operation_option(k, "now").p != NULL;
     report_write_date(x.number, &date);
-    const char *done = now ? "is deleted" : arena_printf(k->arena, "is removed; until %.*s `kantorctl account restore` brings it back", SLICE_ARG(buffer_slice(&date)));
+    const char *done = now ? "is deleted"
+                           : arena_printf(k->arena, "is removed; until %.*s `kantorctl account restore` brings it back",
+                                          SLICE_ARG(buffer_slice(&date)));
     buffer_free(&date);
     TRY(change_account(k, &x, done));
     return now ? account_purge(k->server->store, x.account.id, &n) : OK;

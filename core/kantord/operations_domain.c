@@ -1,4 +1,5 @@
-/* core/kantord/operations_domain.c -- domains, and the addresses in them that are not an account's own: aliases, forwards, the catch-all */
+/* core/kantord/operations_domain.c -- domains, and the addresses in them that are not an account's own: aliases,
+ * forwards, the catch-all */
 #include "core/account/account.h"
 #include "core/cleanup.h"
 #include "core/kantord/operations_internal.h"
@@ -8,16 +9,23 @@ static struct error read_domain(struct operation_call *k, struct slice text, str
 {
     struct address x;
     char *probe = arena_printf(k->arena, "x@%.*s", SLICE_ARG(slice_first(text, 300)));
-    struct error e = probe ? address_parse(slice_of(probe), k->arena, &x) : error_make(ERROR_MEMORY, "no memory for a domain");
+    struct error e = probe ? address_parse(slice_of(probe), k->arena, &x)
+                           : error_make(ERROR_MEMORY, "no memory for a domain");
     if (e.code == ERROR_INVALID)
-        return error_make(ERROR_INVALID, arena_printf(k->arena, "\"%.*s\" is no domain; write it like kantor.example", SLICE_ARG(slice_first(text, 100))));
+        return error_make(ERROR_INVALID, arena_printf(k->arena, "\"%.*s\" is no domain; write it like kantor.example",
+                                                      SLICE_ARG(slice_first(text, 100))));
     *out = x.domain;
     return e;
 }
 
 static struct error served(struct operation_call *k, struct slice name, struct error e)
 {
-    return e.code == ERROR_NOT_FOUND ? error_make(ERROR_NOT_FOUND, arena_printf(k->arena, "the domain %.*s is not served here; `kantorctl domain list` shows all", SLICE_ARG(name))) : e;
+    return e.code == ERROR_NOT_FOUND
+               ? error_make(ERROR_NOT_FOUND,
+                            arena_printf(k->arena,
+                                         "the domain %.*s is not served here; `kantorctl domain list` shows all",
+                                         SLICE_ARG(name)))
+               : e;
 }
 
 struct domain_change {
@@ -53,7 +61,8 @@ static struct error change_domain(struct operation_call *k, struct domain_change
 
 struct error run_domain_add(struct operation_call *k)
 {
-    return change_domain(k, &(struct domain_change){.what = ADD}, "is served now; its MX record has to name this server");
+    return change_domain(k, &(struct domain_change){.what = ADD},
+                         "is served now; its MX record has to name this server");
 }
 
 struct error run_domain_remove(struct operation_call *k)
@@ -77,7 +86,12 @@ struct error operation_read_alias(struct operation_call *k, struct slice text, s
         return read_domain(k, slice_after(text, 2), &out->domain);
     }
     struct error e = address_parse(text, k->arena, out);
-    return e.code == ERROR_INVALID ? error_make(ERROR_INVALID, arena_printf(k->arena, "\"%.*s\" is no address; write NAME@DOMAIN, or *@DOMAIN for the catch-all", SLICE_ARG(slice_first(text, 300)))) : e;
+    return e.code == ERROR_INVALID
+               ? error_make(ERROR_INVALID,
+                            arena_printf(k->arena,
+                                         "\"%.*s\" is no address; write NAME@DOMAIN, or *@DOMAIN for the catch-all",
+                                         SLICE_ARG(slice_first(text, 300))))
+               : e;
 }
 
 /* An account's address: its alias; any other: a forward. */
@@ -88,7 +102,8 @@ static struct error add_alias(struct sql *db, struct operation_call *k, const st
     struct domain ours;
     struct error e = account_find(db, to, k->arena, &account);
     if (e.code == ERROR_NONE && account_is_gone(account.state))
-        return error_make(ERROR_CONFLICT, "the account is removed; bring it back first with `kantorctl account restore`");
+        return error_make(ERROR_CONFLICT,
+                          "the account is removed; bring it back first with `kantorctl account restore`");
     if (e.code == ERROR_NONE)
         return served(k, alias->domain, address_add(db, alias, account.id, ADDRESS_ALIAS, SLICE("")));
     if (e.code != ERROR_NOT_FOUND)
@@ -96,7 +111,8 @@ static struct error add_alias(struct sql *db, struct operation_call *k, const st
     TRY(address_parse(to, k->arena, &target));
     if (domain_find(db, target.domain, k->arena, &ours).code == ERROR_NONE)
         return operation_account(k, db, to, &account);
-    return served(k, alias->domain, address_add(db, alias, 0, ADDRESS_FORWARD, slice_of(address_text(&target, k->arena))));
+    return served(k, alias->domain,
+                  address_add(db, alias, 0, ADDRESS_FORWARD, slice_of(address_text(&target, k->arena))));
 }
 
 static struct error alias_add_change(struct sql *db, void *arg)
@@ -152,7 +168,10 @@ struct error run_domain_catch_all(struct operation_call *k)
 {
     struct error e = store_change(k->server->store, catch_all_change, k);
     if (e.code == ERROR_NONE)
-        report_say(&k->report, slice_eq(k->words[3], SLICE("-")) ? "unknown names of %.*s are refused" : "unknown names of %.*s are delivered", SLICE_ARG(k->words[2]));
+        report_say(&k->report,
+                   slice_eq(k->words[3], SLICE("-")) ? "unknown names of %.*s are refused"
+                                                     : "unknown names of %.*s are delivered",
+                   SLICE_ARG(k->words[2]));
     return e;
 }
 
@@ -179,7 +198,8 @@ struct error run_domain_list(struct operation_call *k)
     return OK;
 }
 
-static const char *const address_words[] = {[ADDRESS_PRIMARY] = "primary", [ADDRESS_ALIAS] = "alias", [ADDRESS_FORWARD] = "forward"};
+static const char *const address_words[] = {
+    [ADDRESS_PRIMARY] = "primary", [ADDRESS_ALIAS] = "alias", [ADDRESS_FORWARD] = "forward"};
 
 struct error run_alias_list(struct operation_call *k)
 {

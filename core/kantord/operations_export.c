@@ -1,7 +1,8 @@
-/* core/kantord/operations_export.c -- messages out: a mailbox, a tree, a whole person, sent to kantorctl which writes the files
+/* core/kantord/operations_export.c -- messages out: a mailbox, a tree, a whole person, sent to kantorctl which writes
+ * the files
  *
- * Rows are read some dozens at a time and contents in pieces, each under a reader of its own: however slow the disk at the other end is, no snapshot is
- * held while it writes.
+ * Rows are read some dozens at a time and contents in pieces, each under a reader of its own: however slow the disk at
+ * the other end is, no snapshot is held while it writes.
  */
 #include <jansson.h>
 #include <stdlib.h>
@@ -31,7 +32,8 @@ struct exporting {
 static struct error send_json(struct exporting *x, enum frame_kind kind, json_t *value)
 {
     char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
-    struct error e = text ? frame_send(x->k->frames, kind, slice_of(text)) : error_make(ERROR_MEMORY, "no memory for an export");
+    struct error e = text ? frame_send(x->k->frames, kind, slice_of(text))
+                          : error_make(ERROR_MEMORY, "no memory for an export");
     free(text);
     json_decref(value);
     return e;
@@ -82,7 +84,9 @@ static json_t *flag_names(struct exporting *x, const struct row *r)
 
 static struct error send_message(struct exporting *x, const struct row *r)
 {
-    TRY(send_json(x, FRAME_MESSAGE, json_pack("{s:I, s:I, s:I, s:o}", "uid", (json_int_t)r->uid, "received", (json_int_t)r->received, "size", (json_int_t)r->size, "flags", flag_names(x, r))));
+    TRY(send_json(x, FRAME_MESSAGE,
+                  json_pack("{s:I, s:I, s:I, s:o}", "uid", (json_int_t)r->uid, "received", (json_int_t)r->received,
+                            "size", (json_int_t)r->size, "flags", flag_names(x, r))));
     TRY(send_content(x, r));
     x->messages++;
     x->bytes += r->size;
@@ -101,7 +105,8 @@ static struct error read_rows(struct exporting *x, int64_t collection, uint32_t 
     SCOPED(item_scan_end) struct item_scan scan;
     item_scan_begin(db, collection, from, UINT32_MAX, -1, &scan);
     while (*n < ROWS_A_READ && item_next(&scan, &item))
-        rows[(*n)++] = (struct row){item.uid, item.flags, item.blob, item.size, item.received, arena_copy(&x->arena, item.kw)};
+        rows[(*n)++] = (struct row){item.uid,  item.flags,    item.blob,
+                                    item.size, item.received, arena_copy(&x->arena, item.kw)};
     TRY(item_scan_result(&scan));
     return keyword_map_get(db, x->account.id, &x->arena, &x->keywords); /* a client may give out a new one meanwhile */
 }
@@ -111,8 +116,11 @@ static struct error send_mailbox(struct exporting *x, const struct mailbox *m)
     struct row rows[ROWS_A_READ];
     size_t n;
     uint32_t from = 1;
-    TRY(send_json(x, FRAME_FILE, json_pack("{s:o, s:i, s:b, s:I, s:I, s:I, s:I}", "mailbox", text_value(m->path), "role", (int)m->c.role, "subscribed", m->subscribed, "uidvalidity", (json_int_t)m->c.uidvalidity, "uidnext",
-                                           (json_int_t)m->c.uidnext, "messages", (json_int_t)m->c.n_all, "bytes", (json_int_t)m->c.bytes)));
+    TRY(send_json(x, FRAME_FILE,
+                  json_pack("{s:o, s:i, s:b, s:I, s:I, s:I, s:I}", "mailbox", text_value(m->path), "role",
+                            (int)m->c.role, "subscribed", m->subscribed, "uidvalidity", (json_int_t)m->c.uidvalidity,
+                            "uidnext", (json_int_t)m->c.uidnext, "messages", (json_int_t)m->c.n_all, "bytes",
+                            (json_int_t)m->c.bytes)));
     do {
         TRY(read_rows(x, m->c.id, from, rows, &n));
         for (size_t i = 0; i < n; i++)
@@ -136,9 +144,12 @@ static json_t *grants_of(struct exporting *x, struct sql *db, const struct mailb
         size_t b = 0;
         while (b < n_boxes && boxes[b].c.id != all[i].collection)
             b++;
-        if (account_get(db, all[i].grantee, x->k->arena, &grantee).code != ERROR_NONE || (all[i].collection && b == n_boxes))
+        if (account_get(db, all[i].grantee, x->k->arena, &grantee).code != ERROR_NONE ||
+            (all[i].collection && b == n_boxes))
             continue;
-        (void)json_array_append_new(out, json_pack("{s:o, s:i, s:o}", "grantee", text_value(grantee.name), "rights", all[i].rights, "mailbox", text_value(all[i].collection ? boxes[b].path : SLICE(""))));
+        (void)json_array_append_new(out, json_pack("{s:o, s:i, s:o}", "grantee", text_value(grantee.name), "rights",
+                                                   all[i].rights, "mailbox",
+                                                   text_value(all[i].collection ? boxes[b].path : SLICE(""))));
     }
     return out;
 }
@@ -151,8 +162,11 @@ static struct error describe(struct exporting *x, const struct mailbox *boxes, s
     size_t n;
     SCOPED(store_reader_return) struct sql *db = store_reader(x->k->server->store);
     json_t *aliases = json_array(), *subscriptions = json_array(), *groups = json_array();
-    *out = json_pack("{s:i, s:o, s:o, s:s, s:I, s:I, s:o, s:o, s:o, s:o}", "kantor_export", 1, "address", text_value(x->account.name), "name", text_value(x->account.title), "kind", operation_kind_words[x->account.kind], "quota",
-                     (json_int_t)x->account.quota, "quota_items", (json_int_t)x->account.quota_items, "aliases", aliases, "groups", groups, "subscriptions", subscriptions, "grants", grants_of(x, db, boxes, n_boxes));
+    *out = json_pack("{s:i, s:o, s:o, s:s, s:I, s:I, s:o, s:o, s:o, s:o}", "kantor_export", 1, "address",
+                     text_value(x->account.name), "name", text_value(x->account.title), "kind",
+                     operation_kind_words[x->account.kind], "quota", (json_int_t)x->account.quota, "quota_items",
+                     (json_int_t)x->account.quota_items, "aliases", aliases, "groups", groups, "subscriptions",
+                     subscriptions, "grants", grants_of(x, db, boxes, n_boxes));
     if (!*out)
         return error_make(ERROR_MEMORY, "no memory for an export");
     TRY(address_list(db, x->account.id, x->k->arena, &rows, &n));
@@ -185,7 +199,11 @@ static struct error own_mailboxes(struct exporting *x, struct slice only, struct
             return error_make(ERROR_MEMORY, "no memory for an export");
         struct error e = mailbox_find(db, x->account.id, only, x->k->arena, *out);
         *n = 1;
-        return e.code == ERROR_NOT_FOUND ? error_make(ERROR_NOT_FOUND, arena_printf(x->k->arena, "%.*s has no mailbox \"%.*s\"", SLICE_ARG(x->account.name), SLICE_ARG(slice_first(only, 200)))) : e;
+        return e.code == ERROR_NOT_FOUND
+                   ? error_make(ERROR_NOT_FOUND,
+                                arena_printf(x->k->arena, "%.*s has no mailbox \"%.*s\"", SLICE_ARG(x->account.name),
+                                             SLICE_ARG(slice_first(only, 200))))
+                   : e;
     }
     TRY(mailbox_list(db, x->account.id, x->k->arena, &all, &n_all));
     for (size_t i = 0; i < n_all; i++)
@@ -202,7 +220,8 @@ static struct error send_all(struct exporting *x, const struct mailbox *all, siz
         messages += all[i].c.n_all;
         bytes += all[i].c.bytes;
     }
-    TRY(send_json(x, FRAME_PROGRESS, json_pack("{s:I, s:I}", "messages", (json_int_t)messages, "bytes", (json_int_t)bytes)));
+    TRY(send_json(x, FRAME_PROGRESS,
+                  json_pack("{s:I, s:I}", "messages", (json_int_t)messages, "bytes", (json_int_t)bytes)));
     for (size_t i = 0; i < n; i++)
         TRY(send_mailbox(x, &all[i]));
     return OK;

@@ -1,11 +1,13 @@
 /* core/kantord/operations_import.c -- messages in: what kantorctl read from files goes into mailboxes, in batches
  *
- * kantorctl opens the files (the server may not, and need not, read them) and sends each message in pieces; memory here is one piece and one batch of small
- * messages, whatever the size of the source. A batch is one change, so group commit writes hundreds of messages with one fsync.
+ * kantorctl opens the files (the server may not, and need not, read them) and sends each message in pieces; memory here
+ * is one piece and one batch of small messages, whatever the size of the source. A batch is one change, so group commit
+ * writes hundreds of messages with one fsync.
  *
- * There is no journal: the mailbox is it. Before the first message for a mailbox its contents are counted by hash, and as many messages of the same content as
- * stand there (or were moved on from there) are passed over. So an import that was cut off at any instant is resumed by running it again, twins in the source stay
- * twins, and nothing comes twice. It costs 16 bytes a message of the mailbox.
+ * There is no journal: the mailbox is it. Before the first message for a mailbox its contents are counted by hash, and
+ * as many messages of the same content as stand there (or were moved on from there) are passed over. So an import that
+ * was cut off at any instant is resumed by running it again, twins in the source stay twins, and nothing comes twice.
+ * It costs 16 bytes a message of the mailbox.
  */
 #include <jansson.h>
 #include <pthread.h>
@@ -20,7 +22,14 @@
 #include "mail/mime/date.h"
 #include "mail/mime/header.h"
 
-enum { BATCH_MESSAGES = 256, BATCH_BYTES = 8 * 1024 * 1024, BATCH_ARENA_MAX = 512 * 1024 * 1024, BATCH_FILES = 16, KEYWORDS_A_MESSAGE = 128, NOTES_MAX = 1000 };
+enum {
+    BATCH_MESSAGES = 256,
+    BATCH_BYTES = 8 * 1024 * 1024,
+    BATCH_ARENA_MAX = 512 * 1024 * 1024,
+    BATCH_FILES = 16,
+    KEYWORDS_A_MESSAGE = 128,
+    NOTES_MAX = 1000
+};
 
 struct known {
     uint64_t key; /* the first bytes of the content's hash */
@@ -60,8 +69,8 @@ struct importing {
     struct account account;
     struct target *targets;
     struct batch batches[2], *batch; /* one is filled while the other becomes durable */
-    struct blob_put put; /* the message that is coming */
-    struct buffer lines; /* a piece of it with its line ends put right */
+    struct blob_put put;             /* the message that is coming */
+    struct buffer lines;             /* a piece of it with its line ends put right */
     int coming, after_cr, exact;
     struct error put_result;
     int64_t number, imported, there, refused;
@@ -184,7 +193,11 @@ static struct error add_one(struct sql *db, struct importing *x, struct arriving
     if (e.code == ERROR_NONE)
         e = message_enter(db, &m->message, &blob);
     if (e.code == ERROR_NONE) {
-        struct item_new item = {.blob = blob, .size = m->message.put.size, .flags = flags, .kw = buffer_slice(&kw), .received = m->received};
+        struct item_new item = {.blob = blob,
+                                .size = m->message.put.size,
+                                .flags = flags,
+                                .kw = buffer_slice(&kw),
+                                .received = m->received};
         e = item_add(db, (struct actor){x->account.id, 0}, m->target->collection, &item, &uid, &modseq);
     }
     buffer_free(&kw);
@@ -217,7 +230,12 @@ static struct error note(struct importing *x, int64_t number, struct error why)
     if (x->refused++ >= NOTES_MAX)
         return OK;
     buffer_printf(&b, "{\"number\": %lld, \"why\": ", (long long)number);
-    report_json_text(slice_of(why.code == ERROR_QUOTA ? "the account's quota is used up; raise it with `kantorctl account quota` and import again" : why.text ? why.text : error_word(why.code)), &b);
+    report_json_text(
+        slice_of(why.code == ERROR_QUOTA
+                     ? "the account's quota is used up; raise it with `kantorctl account quota` and import again"
+                 : why.text ? why.text
+                            : error_word(why.code)),
+        &b);
     buffer_add_char(&b, '}');
     struct error e = frame_send(x->k->frames, FRAME_NOTE, buffer_slice(&b));
     buffer_free(&b);
@@ -235,7 +253,8 @@ static void drop_batch(struct batch *b)
 static struct error tell_progress(struct importing *x)
 {
     struct buffer b = {0};
-    buffer_printf(&b, "{\"imported\": %lld, \"there\": %lld, \"refused\": %lld}", (long long)x->imported, (long long)x->there, (long long)x->refused);
+    buffer_printf(&b, "{\"imported\": %lld, \"there\": %lld, \"refused\": %lld}", (long long)x->imported,
+                  (long long)x->there, (long long)x->refused);
     struct error e = frame_send(x->k->frames, FRAME_PROGRESS, buffer_slice(&b));
     buffer_free(&b);
     TRY(e);
@@ -274,7 +293,8 @@ static struct error flush(struct importing *x)
 
 /* --- a message */
 
-/* Bare line feeds become CR LF; what is there already stays. The piece before may have ended with the CR. One put a piece: a large message's is a write. */
+/* Bare line feeds become CR LF; what is there already stays. The piece before may have ended with the CR. One put a
+ * piece: a large message's is a write. */
 static struct error put_lines(struct importing *x, struct slice s)
 {
     if (x->exact)
@@ -289,13 +309,15 @@ static struct error put_lines(struct importing *x, struct slice s)
         x->after_cr = n == s.n && s.p[s.n - 1] == '\r';
         s = slice_after(s, n + 1);
     }
-    return x->lines.failed ? error_make(ERROR_MEMORY, "no memory for an import") : blob_put_add(&x->put, buffer_slice(&x->lines));
+    return x->lines.failed ? error_make(ERROR_MEMORY, "no memory for an import")
+                           : blob_put_add(&x->put, buffer_slice(&x->lines));
 }
 
 /* When it came, by the newest Received field, else by Date. */
 static int64_t received_of(struct slice bytes)
 {
-    struct slice head = slice_first(bytes, header_length(bytes)), trace = header_find(head, SLICE("Received")), date = header_find(head, SLICE("Date"));
+    struct slice head = slice_first(bytes, header_length(bytes)), trace = header_find(head, SLICE("Received")),
+                 date = header_find(head, SLICE("Date"));
     int64_t at;
     size_t semicolon = trace.p ? trace.n : 0;
     while (semicolon && trace.p[semicolon - 1] != ';')
@@ -325,8 +347,10 @@ static struct error take_meta(struct importing *x, const json_t *meta, struct ar
     return find_target(x, slice_of(path ? path : "INBOX"), &m->target);
 }
 
-/* Whole and hashed: is it wanted, and what is derived from it? *there: it stands in the mailbox already. *refused: why not. */
-static struct error look_at(struct importing *x, const json_t *meta, struct arriving *m, int *there, struct error *refused)
+/* Whole and hashed: is it wanted, and what is derived from it? *there: it stands in the mailbox already. *refused: why
+ * not. */
+static struct error look_at(struct importing *x, const json_t *meta, struct arriving *m, int *there,
+                            struct error *refused)
 {
     struct slice bytes;
     TRY(blob_put_end(&m->message.put));
@@ -387,7 +411,10 @@ static struct error message_begins(struct importing *x, struct slice about)
 static struct error mailbox_comes(struct importing *x, const json_t *about)
 {
     const char *path = json_string_value(json_object_get(about, "mailbox"));
-    struct making m = {.x = x, .path = slice_of(path ? path : ""), .role = (enum collection_role)json_integer_value(json_object_get(about, "role")), .subscribe = json_is_true(json_object_get(about, "subscribed"))};
+    struct making m = {.x = x,
+                       .path = slice_of(path ? path : ""),
+                       .role = (enum collection_role)json_integer_value(json_object_get(about, "role")),
+                       .subscribe = json_is_true(json_object_get(about, "subscribed"))};
     struct error e = store_change(x->k->server->store, find_or_make, &m);
     return error_is_temporary(e) ? e : OK; /* a name that cannot be is said at its messages */
 }
@@ -459,14 +486,19 @@ static struct error import_into(struct operation_call *k, struct importing *x)
     report_number(&k->report, x->refused);
     k->report.only_said = 1;
     report_say(&k->report, "%lld imported, %lld were there already%s", (long long)x->imported, (long long)x->there, "");
-    return e.code == ERROR_NONE && x->refused ? error_make(ERROR_CONFLICT, arena_printf(k->arena, "%lld refused; the lines above say which and why", (long long)x->refused)) : e;
+    return e.code == ERROR_NONE && x->refused
+               ? error_make(ERROR_CONFLICT, arena_printf(k->arena, "%lld refused; the lines above say which and why",
+                                                         (long long)x->refused))
+               : e;
 }
 
 struct error run_import(struct operation_call *k)
 {
     struct importing x = {.k = k};
     TRY(operation_account_now(k, k->words[2], &x.account));
-    TRY(account_is_gone(x.account.state) ? error_make(ERROR_CONFLICT, "the account is removed; bring it back first with `kantorctl account restore`") : OK);
+    TRY(account_is_gone(x.account.state)
+            ? error_make(ERROR_CONFLICT, "the account is removed; bring it back first with `kantorctl account restore`")
+            : OK);
     TRY(frame_send(k->frames, FRAME_PROGRESS, SLICE("{}"))); /* go on */
     TRY(frames_flush(k->frames));
     return import_into(k, &x);
@@ -505,7 +537,8 @@ static struct error add_grants(struct sql *db, struct person *p)
 {
     size_t i;
     const json_t *one;
-    json_array_foreach(json_object_get(p->about, "grants"), i, one) {
+    json_array_foreach(json_object_get(p->about, "grants"), i, one)
+    {
         struct account grantee;
         struct mailbox m = {0};
         struct slice path = member(one, "mailbox");
@@ -516,7 +549,8 @@ static struct error add_grants(struct sql *db, struct person *p)
                 e = mailbox_create(db, (struct actor){p->account.id, 0}, path, ROLE_NONE, p->k->arena, &m);
         }
         if (e.code == ERROR_NONE)
-            e = grant_set(db, (struct actor){0, 0}, p->account.id, m.c.id, grantee.id, (int)json_integer_value(json_object_get(one, "rights")) & RIGHT_ALL);
+            e = grant_set(db, (struct actor){0, 0}, p->account.id, m.c.id, grantee.id,
+                          (int)json_integer_value(json_object_get(one, "rights")) & RIGHT_ALL);
         if (error_is_temporary(e))
             return e;
         left_out(p, e);
@@ -528,14 +562,16 @@ static struct error add_names(struct sql *db, struct person *p)
 {
     size_t i;
     const json_t *one;
-    json_array_foreach(json_object_get(p->about, "aliases"), i, one) {
+    json_array_foreach(json_object_get(p->about, "aliases"), i, one)
+    {
         struct address alias;
         struct error e = operation_read_alias(p->k, slice_of(json_string_value(one)), &alias);
         if (e.code == ERROR_NONE)
             e = address_add(db, &alias, p->account.id, ADDRESS_ALIAS, SLICE(""));
         left_out(p, e);
     }
-    json_array_foreach(json_object_get(p->about, "groups"), i, one) {
+    json_array_foreach(json_object_get(p->about, "groups"), i, one)
+    {
         struct account group;
         struct error e = account_find(db, slice_of(json_string_value(one)), p->k->arena, &group);
         if (e.code == ERROR_NONE)
@@ -572,8 +608,10 @@ static struct error make_person(struct sql *db, void *arg)
     struct error e = account_find(db, p->name, p->k->arena, &p->account);
     if (e.code == ERROR_NOT_FOUND) {
         TRY(address_parse(p->name, p->k->arena, &address));
-        TRY(account_add(db, (struct actor){0, 0}, kind_of(member(p->about, "kind")), &address, member(p->about, "name"), &id));
-        TRY(account_set_quota(db, id, json_integer_value(json_object_get(p->about, "quota")), json_integer_value(json_object_get(p->about, "quota_items"))));
+        TRY(account_add(db, (struct actor){0, 0}, kind_of(member(p->about, "kind")), &address, member(p->about, "name"),
+                        &id));
+        TRY(account_set_quota(db, id, json_integer_value(json_object_get(p->about, "quota")),
+                              json_integer_value(json_object_get(p->about, "quota_items"))));
         TRY(empty_tree(db, p, id));
         e = account_get(db, id, p->k->arena, &p->account);
     }
@@ -591,12 +629,16 @@ struct error run_account_import(struct operation_call *k)
     TRY(frame_read(k->frames, &kind, &bytes));
     json_t *about = kind == FRAME_FILE ? json_loadb(bytes.p, bytes.n, 0, NULL) : NULL;
     struct person p = {.k = k, .about = about, .name = as.p ? as : arena_copy(k->arena, member(about, "address"))};
-    struct error e = about ? store_change(k->server->store, make_person, &p) : error_make(ERROR_INVALID, "account.json of the export cannot be read");
+    struct error e = about ? store_change(k->server->store, make_person, &p)
+                           : error_make(ERROR_INVALID, "account.json of the export cannot be read");
     json_decref(about);
     TRY(e);
     struct importing x = {.k = k, .account = p.account};
     if (p.left_out)
-        report_say(&k->report, "%lld aliases, groups or grants were left out: another account has the address, or the other side is not here", (long long)p.left_out);
+        report_say(&k->report,
+                   "%lld aliases, groups or grants were left out: another account has the address, or the other side "
+                   "is not here",
+                   (long long)p.left_out);
     e = import_into(k, &x);
     report_say(&k->report, "%.*s is in; `kantorctl account password` sets a password", SLICE_ARG(p.account.name));
     return e;

@@ -20,8 +20,10 @@ static struct error find_member(struct operation_call *k, struct sql *db, int64_
     struct domain ours;
     struct resolved to;
     TRY(address_parse(k->words[3], k->arena, &address));
-    if (domain_find(db, address.domain, k->arena, &ours).code == ERROR_NONE && address_resolve(db, &address, k->arena, &to).code == ERROR_NOT_FOUND)
-        return operation_account(k, db, k->words[3], &account); /* one of ours that is not there is a mistake, no foreign address */
+    if (domain_find(db, address.domain, k->arena, &ours).code == ERROR_NONE &&
+        address_resolve(db, &address, k->arena, &to).code == ERROR_NOT_FOUND)
+        return operation_account(k, db, k->words[3],
+                                 &account); /* one of ours that is not there is a mistake, no foreign address */
     *foreign = slice_of(address_text(&address, k->arena));
     return OK;
 }
@@ -29,7 +31,9 @@ static struct error find_member(struct operation_call *k, struct sql *db, int64_
 static struct error group_of(struct operation_call *k, struct sql *db, struct account *group)
 {
     TRY(operation_account(k, db, k->words[2], group));
-    return group->kind == ACCOUNT_GROUP ? OK : error_make(ERROR_CONFLICT, "that account is not a group; `kantorctl group add` makes one");
+    return group->kind == ACCOUNT_GROUP
+               ? OK
+               : error_make(ERROR_CONFLICT, "that account is not a group; `kantorctl group add` makes one");
 }
 
 static struct error join_change(struct sql *db, void *arg)
@@ -139,7 +143,8 @@ struct error run_app_password_add(struct operation_call *k)
     TRY(read_scope(k, &x.scope));
     TRY(operation_account_now(k, k->words[2], &account));
     if (!k->server->login || account_is_gone(account.state))
-        return error_make(ERROR_CONFLICT, "the account is removed; bring it back first with `kantorctl account restore`");
+        return error_make(ERROR_CONFLICT,
+                          "the account is removed; bring it back first with `kantorctl account restore`");
     x.account = account.id;
     TRY(app_password_make(k->server->login, account.name, &x.made));
     TRY(store_change(k->server->store, app_add_change, &x));
@@ -207,14 +212,16 @@ struct grant_change {
 static struct error grant_change_run(struct sql *db, void *arg)
 {
     struct grant_change *x = arg;
-    struct slice text = x->k->words[2], owner_name = slice_first(text, slice_find(text, '/')), path = slice_after(text, owner_name.n + 1);
+    struct slice text = x->k->words[2], owner_name = slice_first(text, slice_find(text, '/')),
+                 path = slice_after(text, owner_name.n + 1);
     struct account owner, grantee;
     struct mailbox m = {0};
     TRY(operation_account(x->k, db, owner_name, &owner));
     TRY(operation_account(x->k, db, x->k->words[3], &grantee));
     struct error e = path.n ? mailbox_find(db, owner.id, path, x->k->arena, &m) : OK;
     if (e.code == ERROR_NOT_FOUND)
-        return error_make(ERROR_NOT_FOUND, arena_printf(x->k->arena, "%.*s has no mailbox \"%.*s\"", SLICE_ARG(owner.name), SLICE_ARG(slice_first(path, 200))));
+        return error_make(ERROR_NOT_FOUND, arena_printf(x->k->arena, "%.*s has no mailbox \"%.*s\"",
+                                                        SLICE_ARG(owner.name), SLICE_ARG(slice_first(path, 200))));
     TRY(e);
     return grant_set(db, (struct actor){0, 0}, owner.id, m.c.id, grantee.id, x->rights);
 }
@@ -249,7 +256,9 @@ static struct error read_rights(struct slice text, int *rights)
             letters[n++] = text.p[i];
     }
     if (rights_read(slice_make(letters, n), &some).code != ERROR_NONE)
-        return error_make(ERROR_INVALID, "rights are read, write, all, send-as, letters of lrswipkxtea with S (send as), or - for none");
+        return error_make(
+            ERROR_INVALID,
+            "rights are read, write, all, send-as, letters of lrswipkxtea with S (send as), or - for none");
     *rights |= some;
     return OK;
 }
@@ -278,7 +287,8 @@ static struct error path_of(struct operation_call *k, struct sql *db, int64_t id
     for (int depth = 0; id > 0 && depth <= MAILBOX_DEPTH_MAX; depth++) {
         struct collection c;
         TRY(collection_get(db, id, k->arena, &c));
-        char *longer = out->p ? arena_printf(k->arena, "%.*s/%.*s", SLICE_ARG(c.name), SLICE_ARG(*out)) : arena_string(k->arena, c.name);
+        char *longer = out->p ? arena_printf(k->arena, "%.*s/%.*s", SLICE_ARG(c.name), SLICE_ARG(*out))
+                              : arena_string(k->arena, c.name);
         *out = slice_of(longer);
         id = c.parent;
     }
@@ -297,7 +307,8 @@ struct error run_grant_list(struct operation_call *k)
     for (size_t i = 0; i < n; i++) {
         struct buffer letters = {0};
         struct slice path = slice_make(NULL, 0);
-        if (account_get(db, all[i].grantee, k->arena, &grantee).code != ERROR_NONE || (all[i].collection && path_of(k, db, all[i].collection, &path).code != ERROR_NONE))
+        if (account_get(db, all[i].grantee, k->arena, &grantee).code != ERROR_NONE ||
+            (all[i].collection && path_of(k, db, all[i].collection, &path).code != ERROR_NONE))
             continue; /* the mailbox went meanwhile */
         rights_write(all[i].rights, &letters);
         if (all[i].rights & RIGHT_SEND_AS)

@@ -132,7 +132,8 @@ static void write_time(int64_t at, enum report_form form, struct buffer *out)
     char text[40];
     time_t when = (time_t)at;
     (void)gmtime_r(&when, &t);
-    buffer_add(out, slice_make(text, form == REPORT_JSON ? strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &t) : strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &t)));
+    buffer_add(out, slice_make(text, form == REPORT_JSON ? strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &t)
+                                                         : strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &t)));
 }
 
 void report_write_date(int64_t at, struct buffer *out)
@@ -348,7 +349,8 @@ static void write_lines(const struct report *r, struct buffer *out)
     }
 }
 
-static void write_object(const struct report *r, const struct report_cell *cells, const struct slice *names, struct buffer *out)
+static void write_object(const struct report *r, const struct report_cell *cells, const struct slice *names,
+                         struct buffer *out)
 {
     for (size_t i = 0; i < r->n_columns; i++) {
         buffer_printf(out, "%s\"%.*s\": ", i ? ", " : "{", SLICE_ARG(names[i]));

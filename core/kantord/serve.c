@@ -11,7 +11,8 @@ enum { CALL_ARENA_MAX = 512 * 1024 * 1024, ARGUMENTS_MAX = 2 * OPERATION_WORDS_M
 
 static struct slice text_of(const json_t *value)
 {
-    return json_is_string(value) ? slice_make(json_string_value(value), json_string_length(value)) : slice_make(NULL, 0);
+    return json_is_string(value) ? slice_make(json_string_value(value), json_string_length(value))
+                                 : slice_make(NULL, 0);
 }
 
 static struct error send_result(struct frames *f, struct error e)
@@ -83,8 +84,11 @@ void operation_serve(struct server *server, int fd, int64_t uid)
             report_begin(&k->report, &a);
             int flags = 0;
             struct error e = run(k, request, &flags);
-            LOG_EVENT(flags & OPERATION_QUIET ? LOG_DEBUG : LOG_INFO, "control", LOG_NUMBER("uid", uid), LOG_TEXT("what", k->n_words ? k->words[0] : SLICE("")), LOG_TEXT("which", k->n_words > 1 ? k->words[1] : SLICE("")),
-                      LOG_TEXT("whom", k->n_words > 2 ? k->words[2] : SLICE("")), LOG_WORD("result", error_word(e.code)));
+            LOG_EVENT(flags & OPERATION_QUIET ? LOG_DEBUG : LOG_INFO, "control", LOG_NUMBER("uid", uid),
+                      LOG_TEXT("what", k->n_words ? k->words[0] : SLICE("")),
+                      LOG_TEXT("which", k->n_words > 1 ? k->words[1] : SLICE("")),
+                      LOG_TEXT("whom", k->n_words > 2 ? k->words[2] : SLICE("")),
+                      LOG_WORD("result", error_word(e.code)));
             answer(&f, k, e);
             report_end(&k->report);
         }

@@ -1,7 +1,7 @@
 /* core/kantord/serve.h -- one request of kantorctl, from its first frame to its result
  *
- * The same function answers on the control socket of a running server and, in kantorctl itself, on a pair of sockets when the server is stopped: an operation
- * has one way to be asked.
+ * The same function answers on the control socket of a running server and, in kantorctl itself, on a pair of sockets
+ * when the server is stopped: an operation has one way to be asked.
  */
 #ifndef KANTOR_CORE_KANTORD_SERVE_H
 #define KANTOR_CORE_KANTORD_SERVE_H

@@ -3,8 +3,6 @@ import os
 import re
 import subprocess
 
-import pytest
-
 from kantor import message
 from kantor.server import KANTORCTL, KANTORD, ROOT
 from kantor.service import Service
@@ -66,6 +64,5 @@ def test_every_operation_that_the_page_names_exists():
         assert first.returncode == 0 or (alone.returncode == 0 and alone.stdout.startswith("kantorctl %s " % name.split()[0])), name
 
 
-@pytest.mark.parametrize("line", [line for line in commands() if "kantorctl" in line])
-def test_the_page_writes_no_password_on_a_command_line(line):
-    assert "--password " not in line
+def test_the_page_writes_no_password_on_a_command_line():
+    assert [line for line in commands() if "--password " in line] == []
