@@ -579,7 +579,8 @@ static struct error add_names(struct sql *db, struct person *p)
         left_out(p, e);
     }
     json_array_foreach(json_object_get(p->about, "subscriptions"), i, one)
-        TRY(subscription_add(db, p->account.id, slice_of(json_string_value(one))));
+        if (json_string_length(one))
+            TRY(subscription_add(db, p->account.id, slice_of(json_string_value(one))));
     return OK;
 }
 

@@ -37,7 +37,7 @@ static void answer(struct frames *f, struct operation_call *k, struct error e)
     if (e.code == ERROR_NONE && k->report.failed)
         e = error_make(ERROR_MEMORY, "the answer is too large");
     int json = operation_option(k, "json").p != NULL;
-    if (e.code == ERROR_NONE || (!json && (k->report.said.bytes || k->report.n)))
+    if (e.code == ERROR_NONE || k->report.n || (!json && k->report.said.bytes)) /* also what was done before it failed */
         report_write(&k->report, json ? REPORT_JSON : REPORT_FOR_PEOPLE, &out);
     if (buffer_length(&out))
         (void)frame_send(f, FRAME_TEXT, buffer_slice(&out));

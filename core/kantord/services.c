@@ -143,8 +143,24 @@ static struct error listen_one(struct kantord *k, size_t i)
     return OK;
 }
 
+/* A word that names no service would be a service that is silently not offered. */
+static struct error check_words(struct kantord *k)
+{
+    struct slice rest = slice_of(k->config.services), word;
+    while (next_word(&rest, &word)) {
+        size_t i = 0;
+        while (i < N_ROWS && !slice_eq(word, slice_of(rows[i].name)))
+            i++;
+        if (i == N_ROWS)
+            return error_make(ERROR_INVALID, arena_printf(&k->arena, "%s: listen.services: there is no service \"%.*s\"; write some of smtp, submission, submissions, lmtp, imap, imaps, pop3, pop3s, admin",
+                                                          k->config_path, SLICE_ARG(slice_first(word, 40))));
+    }
+    return OK;
+}
+
 struct error services_listen(struct kantord *k)
 {
+    TRY(check_words(k));
     for (size_t i = 0; i < N_ROWS; i++)
         if (is_listed(k->config.services, rows[i].name))
             TRY(listen_one(k, i));

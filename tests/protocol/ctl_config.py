@@ -45,6 +45,13 @@ def test_a_bad_file_is_refused_with_its_line_and_what_to_write(tmp_path, text, l
     assert says in subprocess.run([KANTORCTL, "--config", str(conf), "account", "list"], capture_output=True, text=True, timeout=30).stderr
 
 
+def test_a_service_that_does_not_exist_is_refused_and_the_others_are_named(tmp_path):
+    conf = tmp_path / "kantor.conf"
+    conf.write_text("data_dir = data\nprocess.user =\nlisten.services = smtp, imapz\n")
+    out = check(conf)
+    assert out.returncode == 1 and 'there is no service "imapz"; write some of smtp, submission' in out.stderr
+
+
 def test_all_wrong_lines_are_told_at_once(tmp_path):
     conf = tmp_path / "kantor.conf"
     conf.write_text("a = 1\nlog.level = info\nb = 2\n")

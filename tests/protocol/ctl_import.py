@@ -2,6 +2,8 @@
 import json
 import mailbox
 import os
+import pty
+import re
 import signal
 import subprocess
 import time
@@ -266,3 +268,30 @@ def test_a_full_quota_refuses_messages_and_says_how_to_go_on(server, person, tmp
     assert server.ctl_status == 1 and "raise it with `kantorctl account quota`" in server.ctl_errors and "2 imported" in out
     server.ctl("account", "quota", person, "none")
     assert "3 imported, 2 were there" in server.ctl("import", "mbox", person, tmp_path / "box")
+
+
+def test_a_terminal_sees_how_far_it_is_and_a_pipe_does_not(server, person, tmp_path):
+    box = tmp_path / "box"
+    box.write_bytes(b"".join(mbox_entry(i, body=b"y" * 2000 + b"\n") for i in range(500)))
+    server.ctl("import", "mbox", person, box)
+    assert server.ctl_errors == ""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execv(KANTORCTL, [KANTORCTL, "--demo", server.folder, "import", "mbox", person, str(box), "--mailbox", "Again"])
+    out = b""
+    try:
+        while True:
+            more = os.read(fd, 4096)
+            if not more:
+                break
+            out += more
+    except OSError:
+        pass
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert re.search(rb"\r\x1b\[K\d+ messages", out) and out.endswith(b"500 imported, 0 were there already\r\n")
+
+
+def test_json_tells_what_came_in_also_when_something_was_refused(server, person, tmp_path):
+    (tmp_path / "box").write_bytes(mbox_entry(1) + mbox_entry(2, head=b"X-Keywords: bad(word\n"))
+    assert json.loads(server.ctl("import", "mbox", person, tmp_path / "box", "--json", check=False)) == {"imported": 1, "already_there": 0, "refused": 1}
+    assert server.ctl_status == 1
