@@ -3,9 +3,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 #include <utf8proc.h>
+
+#include "core/kantorctl/terminal.h"
 
 enum { LINE_BYTES = 512 };
 
@@ -40,13 +41,9 @@ struct error secret_read(struct arena *a, struct slice *out)
 
 struct error secret_ask(const char *what, struct arena *a, struct slice *out)
 {
-    struct termios before, unseen;
     struct slice again;
-    if (tcgetattr(0, &before) != 0)
+    if (!terminal_set(TERMINAL_HIDDEN))
         return error_make(ERROR_IO, "the terminal cannot be set to hide a password");
-    unseen = before;
-    unseen.c_lflag &= ~(tcflag_t)ECHO;
-    (void)tcsetattr(0, TCSAFLUSH, &unseen);
     (void)fprintf(stderr, "%s: ", what);
     struct error e = read_line(a, out);
     if (e.code == ERROR_NONE && out->n) {
@@ -56,6 +53,6 @@ struct error secret_ask(const char *what, struct arena *a, struct slice *out)
             e = error_make(ERROR_INVALID, "the two were not the same; nothing was changed");
     }
     (void)fputc('\n', stderr);
-    (void)tcsetattr(0, TCSAFLUSH, &before);
+    terminal_restore();
     return e;
 }

@@ -9,12 +9,12 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "core/clock.h"
 #include "core/kantord/operations.h"
 #include "core/kantord/report.h"
+#include "core/kantorctl/terminal.h"
 
 enum { SAMPLES_MAX = 400, NAME_BYTES = 120, PERIOD_MS = 1000 };
 
@@ -197,7 +197,7 @@ static int wait_for_key(int terminal)
     }
     if (poll(&p, 1, PERIOD_MS) <= 0)
         return 0;
-    return read(0, &c, 1) != 1 || c == 'q' || c == 'Q' || c == 3;
+    return read(0, &c, 1) != 1 || c == 'q' || c == 'Q';
 }
 
 static void show(const struct look *before, const struct look *now, int json, int screen)
@@ -218,10 +218,10 @@ static struct error watch(const struct config *c, struct arena *a, struct look *
 {
     TRY(look(c, a, before));
     for (int shown = 0; !(once && shown); shown++) {
-        if (wait_for_key(terminal && !once))
+        if (wait_for_key(terminal))
             return OK;
         TRY(look(c, a, now));
-        show(before, now, json, terminal && !once && !json);
+        show(before, now, json, terminal && !json);
         struct look *swap = before;
         before = now;
         now = swap;
@@ -231,18 +231,11 @@ static struct error watch(const struct config *c, struct arena *a, struct look *
 
 int top_run(const struct config *c, struct arena *a, int once, int json)
 {
-    struct termios kept, raw;
-    int terminal = isatty(0) && isatty(1) && tcgetattr(0, &kept) == 0;
     struct look *looks = calloc(2, sizeof *looks);
-    if (terminal) {
-        raw = kept;
-        raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-        (void)tcsetattr(0, TCSANOW, &raw);
-    }
+    int terminal = !once && isatty(0) && isatty(1) && terminal_set(TERMINAL_KEYS);
     struct error e = looks ? watch(c, a, &looks[0], &looks[1], once, json, terminal)
                            : error_make(ERROR_MEMORY, "no memory");
-    if (terminal)
-        (void)tcsetattr(0, TCSANOW, &kept);
+    terminal_restore();
     free(looks);
     if (e.code == ERROR_NONE)
         return 0;

@@ -3,7 +3,9 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
+import termios
 
 import pytest
 
@@ -171,6 +173,20 @@ def test_a_password_is_asked_for_twice_and_unseen_on_a_terminal(server, person):
     status, out = type_it(b"typed-secret", b"typed-secret")
     assert status == 0 and b"typed-secret" not in out
     server.imap(person, select="INBOX", password="typed-secret")
+
+
+def test_a_terminal_shows_again_what_is_typed_after_ctrl_c(server, person):
+    master, slave = os.openpty()
+    p = subprocess.Popen([KANTORCTL, "--demo", server.folder, "account", "password", person], stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    out = b""
+    while b"New password: " not in out:
+        out += os.read(master, 1000)
+    assert not termios.tcgetattr(slave)[3] & termios.ECHO
+    p.send_signal(signal.SIGINT)
+    assert p.wait(30) == 130
+    assert termios.tcgetattr(slave)[3] & termios.ECHO
+    os.close(master)
+    os.close(slave)
 
 
 def test_a_changed_password_ends_sessions_and_the_old_one_is_dead_at_once(server, person):
