@@ -48,6 +48,7 @@
     X(total_smtp,         "timeout.smtp_session",    TIME,   "6h",                       1000,     604800000,         "",                 "SMTP and LMTP connection in all: ends a client that sends one byte a minute.") \
     X(idle_imap,          "timeout.imap",            TIME,   "31m",                      1000,     86400000,          "",                 "IMAP after login without input (RFC 9051 5.4: at least 30 minutes).") \
     X(idle_pop3,          "timeout.pop3",            TIME,   "10m",                      1000,     86400000,          "",                 "POP3 without input (RFC 1939 3: at least 10 minutes).") \
+    X(pop3_takeover,      "timeout.pop3_takeover",   TIME,   "60s",                      0,        86400000,          "",                 "Silence after which a POP3 session loses the mailbox to the next login of its owner.") \
     X(login_timeout,      "timeout.login",           TIME,   "60s",                      1000,     3600000,           "",                 "Time until an IMAP or POP3 client must have logged in.") \
     X(proxy_trusted,      "proxy.trusted",           LIST,   "",                         0,        0,                 "",                 "Networks whose PROXY protocol header is believed; then every connection from them must send one.") \
     R(retention,          "store.retention",         TIME,   "30d",                      0,        315360000000LL,    "",                 "How long removed mail can be restored.") \

@@ -99,6 +99,9 @@ struct connection {
  * (a watch) leaves before `close` returns. */
 void connection_notice(struct connection *c);
 
+/* A line of HTTP that somebody's page made a browser send to a line protocol (attacks.md SI-23): close, what follows would be read as commands. Any thread. */
+bool connection_line_is_http(struct slice line);
+
 /* Channel binding of the TLS connection (RFC 9266, 5929); empty slices where there is none; in the arena. Worker or loop while owned. */
 void connection_bindings(struct connection *c, struct arena *a, struct slice *exporter, struct slice *unique, struct slice *endpoint);
 /* "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256 bits)" for Received, NULL without TLS. */

@@ -1,4 +1,4 @@
-/* core/net/guard.c -- how many connections an address or an account has
+/* core/net/guard.c -- how many connections an address or an account has; what is no mail program at all
  *
  * An open-addressing table with a random seed, so that nobody can choose addresses that collide (attacks.md CO-15); entries leave with their
  * last connection, so it never holds more than the connections there are. All functions: under net->lock.
@@ -103,4 +103,13 @@ uint64_t guard_address_key(const char *address)
     }
     memcpy(&key, six.s6_addr, 8);
     return key ? key : 1; /* ::1 has an all-zero /64 */
+}
+
+bool connection_line_is_http(struct slice line)
+{
+    static const struct slice words[] = {{"GET ", 4}, {"POST ", 5}, {"HEAD ", 5}, {"CONNECT ", 8}, {"OPTIONS ", 8}, {"PUT ", 4}, {"Host:", 5}};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (slice_starts(line, words[i]))
+            return true;
+    return false;
 }

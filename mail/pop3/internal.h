@@ -28,17 +28,27 @@ struct pop3_session {
     struct sasl *sasl;
     int sasl_last, want_tls;
 
+    int utf8; /* UTF8 was said: then STLS is out of order (RFC 6856 2.1) */
+
     /* the maildrop */
     int64_t collection;
     uint32_t uidvalidity;
     struct pop3_message *messages;
-    size_t n;
+    size_t n, n_left; /* n_left, bytes_left: not marked for removal */
+    int64_t bytes_left;
+    size_t place;   /* in the table of locks */
+    uint64_t token; /* what stands there while the lock is ours */
+
+    /* LIST and UIDL in steps */
+    size_t listing; /* the next place + 1; 0: none */
+    int list_uids;
 
     /* RETR and TOP in steps */
     size_t sending; /* its place + 1; 0: none */
     int64_t offset;
     uint64_t body_lines;         /* of TOP still to send; UINT64_MAX: all */
-    int in_head, line_start, last_cr;
+    int in_head;
+    enum pop3_line { LINE_EMPTY, LINE_CR, LINE_TEXT } line; /* what of the current line went out: a line may come in two pieces */
 };
 
 void pop3_ok(struct connection *c, const char *text);
@@ -46,11 +56,15 @@ enum run pop3_err(struct connection *c, const char *text);
 
 /* maildrop.c: takes the lock, reads the list. ERROR_BUSY: [IN-USE]. */
 struct error maildrop_open(struct pop3_session *s, struct arena *a);
+/* A sign of life of this session. False: it was silent for so long that another one took the maildrop. */
+bool maildrop_alive(struct pop3_session *s);
 void maildrop_close(struct pop3_session *s);
 /* Removes what was marked. Worker. */
 struct error maildrop_update(struct pop3_session *s);
 
-/* retrieve.c: the next step of RETR or TOP; RUN_NEXT when the message is through. */
+/* retrieve.c: begins RETR, or TOP with so many lines of the body; -ERR when the message cannot be read (removed for good meanwhile). */
+enum run retrieve_begin(struct connection *c, const struct pop3_message *m, uint64_t body_lines);
+/* The next step; RUN_NEXT when the message is through. */
 enum run retrieve_step(struct connection *c);
 
 #endif

@@ -1,36 +1,62 @@
-/* mail/pop3/maildrop.c -- INBOX as POP3 sees it: locked for one session, frozen, changed at QUIT only (RFC 1939 3, 6) */
+/* mail/pop3/maildrop.c -- INBOX as POP3 sees it: locked for one session, frozen, changed at QUIT only (RFC 1939 3, 6)
+ *
+ * One session a mailbox at a time: two programs that fetch and delete at once would each bring every message, which the lock of RFC 1939 prevents. But a
+ * phone that vanished in a tunnel must not lock out its owner until TCP gives up: whoever has been silent for timeout.pop3_takeover loses the maildrop to the next
+ * login, and with it all marks; its next command is told so. Two that are both alive cannot meet: the second gets [IN-USE].
+ */
 #include <stdlib.h>
 
+#include "core/clock.h"
 #include "mail/pop3/internal.h"
 
 enum { SESSIONS_MAX = 20000 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int64_t locked[SESSIONS_MAX]; /* accounts with a session; freed at once when its connection goes */
-static size_t n_locked;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
+static struct {
+    int64_t account; /* 0: free */
+    uint64_t token;
+    int64_t active_ms;
+} locked[SESSIONS_MAX];
+static size_t n_touched; /* places that were ever used */
+static uint64_t last_token;
 
-static struct error take_lock(int64_t account)
+static struct error take_lock(struct pop3_session *s)
 {
     SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&lock);
     (void)held;
-    for (size_t i = 0; i < n_locked; i++)
-        if (locked[i] == account)
-            return error_make(ERROR_BUSY, "[IN-USE] another POP3 session has this mailbox");
-    if (n_locked == SESSIONS_MAX)
+    size_t place = SESSIONS_MAX;
+    for (size_t i = 0; i < n_touched && (place == SESSIONS_MAX || locked[place].account == 0); i++)
+        if (locked[i].account == s->account || (locked[i].account == 0 && place == SESSIONS_MAX))
+            place = i;
+    if (place == SESSIONS_MAX && n_touched < SESSIONS_MAX)
+        place = n_touched++;
+    if (place == SESSIONS_MAX)
         return error_make(ERROR_BUSY, "[SYS/TEMP] too many sessions");
-    locked[n_locked++] = account;
+    if (locked[place].account && clock_ms() - locked[place].active_ms < s->server->config->pop3_takeover)
+        return error_make(ERROR_BUSY, "[IN-USE] another POP3 session has this mailbox");
+    s->place = place;
+    s->token = locked[place].token = ++last_token;
+    locked[place].account = s->account;
+    locked[place].active_ms = clock_ms();
     return OK;
 }
 
-static void give_lock(int64_t account)
+static void give_lock(struct pop3_session *s)
 {
     SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&lock);
     (void)held;
-    for (size_t i = 0; i < n_locked; i++)
-        if (locked[i] == account) {
-            locked[i] = locked[--n_locked];
-            return;
-        }
+    if (locked[s->place].token == s->token)
+        locked[s->place].account = 0;
+}
+
+bool maildrop_alive(struct pop3_session *s)
+{
+    SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&lock);
+    (void)held;
+    if (locked[s->place].token != s->token)
+        return false;
+    locked[s->place].active_ms = clock_ms();
+    return true;
 }
 
 static struct error read_list(struct pop3_session *s, struct arena *a)
@@ -46,14 +72,18 @@ static struct error read_list(struct pop3_session *s, struct arena *a)
         return error_make(ERROR_MEMORY, "no memory for the list of messages");
     SCOPED(item_scan_end) struct item_scan scan;
     item_scan_begin(db, inbox.id, 1, UINT32_MAX, -1, &scan);
-    while (s->n < (size_t)inbox.n_all && item_next(&scan, &item))
+    while (s->n < (size_t)inbox.n_all && item_next(&scan, &item)) {
         s->messages[s->n++] = (struct pop3_message){.uid = item.uid, .blob = item.blob, .size = item.size};
+        s->bytes_left += item.size;
+    }
+    s->n_left = s->n;
     return item_scan_result(&scan);
 }
 
 struct error maildrop_open(struct pop3_session *s, struct arena *a)
 {
-    TRY(take_lock(s->account));
+    s->bytes_left = 0;
+    TRY(take_lock(s));
     struct error e = read_list(s, a);
     if (e.code != ERROR_NONE)
         maildrop_close(s);
@@ -64,7 +94,7 @@ void maildrop_close(struct pop3_session *s)
 {
     if (!s->account)
         return;
-    give_lock(s->account);
+    give_lock(s);
     free(s->messages);
     s->messages = NULL;
     s->n = 0;

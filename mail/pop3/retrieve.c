@@ -1,12 +1,23 @@
 /* mail/pop3/retrieve.c -- RETR and TOP: bytes of the blob with lines' first dots doubled, in steps
  *
- * Stored messages have CR LF (a bare LF of an import or an APPEND is sent as it is stored, so that LIST's size is exactly what is sent); NUL goes out as 0x80
- * (clients.md P4), the blank line behind the head is always there, and the end is one CR LF . CR LF.
+ * Stored messages have CR LF. A bare LF of an APPEND is sent as it is stored, so that what went in comes out and LIST's size is what is sent; a dot behind it is
+ * doubled too, since there are clients (Python's poplib) for which a bare LF ends a line, and a lone dot the message. NUL goes out as 0x80 (clients.md P4), the
+ * blank line behind the head is always there, and the end is one CR LF . CR LF.
  */
 #include "core/store/blob.h"
 #include "mail/pop3/internal.h"
 
 enum { STEP_BYTES = 128 * 1024 };
+
+static void write_bytes(struct slice line, struct buffer *out)
+{
+    if (!memchr(line.p, 0, line.n)) {
+        buffer_add(out, line);
+        return;
+    }
+    for (size_t i = 0; i < line.n; i++)
+        buffer_add_char(out, line.p[i] ? line.p[i] : (char)0x80);
+}
 
 /* Writes a piece of the message; false: TOP has all its lines. */
 static bool write_piece(struct pop3_session *s, struct slice piece, struct buffer *out)
@@ -14,48 +25,74 @@ static bool write_piece(struct pop3_session *s, struct slice piece, struct buffe
     while (piece.n) {
         struct slice line = slice_first(piece, slice_find(piece, '\n'));
         int ends = line.n < piece.n;
-        if (s->line_start && s->in_head && ends && (line.n == 0 || (line.n == 1 && line.p[0] == '\r')))
-            s->in_head = 0;
-        else if (s->line_start && !s->in_head && s->body_lines != UINT64_MAX && s->body_lines-- == 0)
-            return false;
-        if (s->line_start && line.n && line.p[0] == '.')
-            buffer_add_char(out, '.');
-        if (memchr(line.p, 0, line.n)) {
-            for (size_t i = 0; i < line.n; i++)
-                buffer_add_char(out, line.p[i] ? line.p[i] : (char)0x80);
-        } else {
-            buffer_add(out, line);
+        if (s->line == LINE_EMPTY) {
+            if (!s->in_head && s->body_lines != UINT64_MAX && s->body_lines-- == 0)
+                return false;
+            if (line.n && line.p[0] == '.')
+                buffer_add_char(out, '.');
         }
-        s->line_start = ends;
-        if (ends)
+        if (line.n) {
+            write_bytes(line, out);
+            s->line = s->line == LINE_EMPTY && line.n == 1 && line.p[0] == '\r' ? LINE_CR : LINE_TEXT;
+        }
+        if (ends) {
             buffer_add_char(out, '\n');
+            if (s->line != LINE_TEXT)
+                s->in_head = 0;
+            s->line = LINE_EMPTY;
+        }
         piece = slice_after(piece, line.n + 1);
     }
     return true;
 }
 
-enum run retrieve_step(struct connection *c)
+static struct error read_piece(struct connection *c, struct slice *piece)
 {
     struct pop3_session *s = c->session;
-    struct pop3_message *m = &s->messages[s->sending - 1];
-    struct slice piece;
-    struct error e;
-    {
-        SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
-        e = blob_read(db, m->blob, s->offset, STEP_BYTES, &c->arena, &piece);
-    }
-    if (e.code != ERROR_NONE)
-        return RUN_CLOSE; /* the answer has begun: only the end of the connection tells that it is not whole */
-    s->offset += (int64_t)piece.n;
-    bool more = write_piece(s, piece, &c->out) && s->offset < m->size;
+    SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
+    TRY(blob_read(db, s->messages[s->sending - 1].blob, s->offset, STEP_BYTES, &c->arena, piece));
+    s->offset += (int64_t)piece->n;
+    return OK;
+}
+
+static enum run send_piece(struct connection *c, struct slice piece)
+{
+    struct pop3_session *s = c->session;
+    bool more = write_piece(s, piece, &c->out) && piece.n && s->offset < s->messages[s->sending - 1].size;
     arena_reset(&c->arena);
     if (more)
         return RUN_MORE;
-    if (!s->line_start)
+    if (s->line != LINE_EMPTY)
         buffer_add(&c->out, SLICE("\r\n"));
     if (s->in_head)
         buffer_add(&c->out, SLICE("\r\n"));
     buffer_add(&c->out, SLICE(".\r\n"));
     s->sending = 0;
     return RUN_NEXT;
+}
+
+enum run retrieve_begin(struct connection *c, const struct pop3_message *m, uint64_t body_lines)
+{
+    struct pop3_session *s = c->session;
+    struct slice piece;
+    s->sending = (size_t)(m - s->messages) + 1;
+    s->offset = 0;
+    s->body_lines = body_lines;
+    s->in_head = 1;
+    s->line = LINE_EMPTY;
+    struct error e = read_piece(c, &piece);
+    if (e.code != ERROR_NONE) {
+        s->sending = 0;
+        return pop3_err(c, e.code == ERROR_NOT_FOUND ? "that message was removed meanwhile" : "[SYS/TEMP] the message cannot be read right now");
+    }
+    buffer_printf(&c->out, "+OK %lld octets\r\n", (long long)m->size);
+    return send_piece(c, piece);
+}
+
+enum run retrieve_step(struct connection *c)
+{
+    struct slice piece;
+    if (read_piece(c, &piece).code != ERROR_NONE)
+        return RUN_CLOSE; /* the answer has begun: only the end of the connection tells that it is not whole */
+    return send_piece(c, piece);
 }

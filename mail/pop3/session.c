@@ -165,14 +165,8 @@ static enum run run_auth(struct connection *c, struct slice args)
 static enum run run_stat(struct connection *c, struct slice args)
 {
     struct pop3_session *s = c->session;
-    int64_t bytes = 0;
-    size_t n = 0;
     (void)args;
-    for (size_t i = 0; i < s->n; i++) {
-        n += !s->messages[i].deleted;
-        bytes += s->messages[i].deleted ? 0 : s->messages[i].size;
-    }
-    buffer_printf(&c->out, "+OK %zu %lld\r\n", n, (long long)bytes);
+    buffer_printf(&c->out, "+OK %zu %lld\r\n", s->n_left, (long long)s->bytes_left);
     return RUN_NEXT;
 }
 
@@ -192,6 +186,22 @@ static void write_row(struct connection *c, const struct pop3_session *s, size_t
     buffer_add(&c->out, SLICE("\r\n"));
 }
 
+/* A hundred thousand rows go out as the client takes them. */
+static enum run list_step(struct connection *c)
+{
+    struct pop3_session *s = c->session;
+    size_t i = s->listing - 1;
+    for (; i < s->n && buffer_length(&c->out) < CONNECTION_OUTPUT_HIGH; i++)
+        if (!s->messages[i].deleted)
+            write_row(c, s, i, s->list_uids ? LISTED_UID : LISTED_SIZE);
+    s->listing = i + 1;
+    if (i < s->n)
+        return RUN_MORE;
+    s->listing = 0;
+    buffer_add(&c->out, SLICE(".\r\n"));
+    return RUN_NEXT;
+}
+
 static enum run list(struct connection *c, struct slice args, enum listed what)
 {
     struct pop3_session *s = c->session;
@@ -204,11 +214,9 @@ static enum run list(struct connection *c, struct slice args, enum listed what)
         return RUN_NEXT;
     }
     pop3_ok(c, "the list follows");
-    for (size_t i = 0; i < s->n; i++)
-        if (!s->messages[i].deleted)
-            write_row(c, s, i, what);
-    buffer_add(&c->out, SLICE(".\r\n"));
-    return RUN_NEXT;
+    s->listing = 1;
+    s->list_uids = what == LISTED_UID;
+    return list_step(c);
 }
 
 static enum run run_list(struct connection *c, struct slice args)
@@ -221,21 +229,10 @@ static enum run run_uidl(struct connection *c, struct slice args)
     return list(c, args, LISTED_UID);
 }
 
-static enum run begin_send(struct connection *c, const struct pop3_message *m, uint64_t body_lines)
-{
-    struct pop3_session *s = c->session;
-    buffer_printf(&c->out, "+OK %lld octets\r\n", (long long)m->size);
-    s->sending = (size_t)(m - s->messages) + 1;
-    s->offset = 0;
-    s->body_lines = body_lines;
-    s->in_head = s->line_start = 1;
-    return retrieve_step(c);
-}
-
 static enum run run_retr(struct connection *c, struct slice args)
 {
     const struct pop3_message *m = message_of(c->session, args);
-    return m ? begin_send(c, m, UINT64_MAX) : pop3_err(c, "no such message");
+    return m ? retrieve_begin(c, m, UINT64_MAX) : pop3_err(c, "no such message");
 }
 
 static enum run run_top(struct connection *c, struct slice args)
@@ -245,15 +242,18 @@ static enum run run_top(struct connection *c, struct slice args)
     uint64_t lines;
     if (!slice_number(slice_trim(slice_after(args, number.n)), UINT64_MAX - 1, &lines))
         return pop3_err(c, "syntax: TOP message lines");
-    return m ? begin_send(c, m, lines) : pop3_err(c, "no such message");
+    return m ? retrieve_begin(c, m, lines) : pop3_err(c, "no such message");
 }
 
 static enum run run_dele(struct connection *c, struct slice args)
 {
-    struct pop3_message *m = message_of(c->session, args);
+    struct pop3_session *s = c->session;
+    struct pop3_message *m = message_of(s, args);
     if (!m)
         return pop3_err(c, "no such message");
     m->deleted = 1;
+    s->n_left--;
+    s->bytes_left -= m->size;
     pop3_ok(c, "marked; it goes at QUIT");
     return RUN_NEXT;
 }
@@ -262,8 +262,11 @@ static enum run run_rset(struct connection *c, struct slice args)
 {
     struct pop3_session *s = c->session;
     (void)args;
-    for (size_t i = 0; i < s->n; i++)
+    for (size_t i = 0; i < s->n; i++) {
+        s->bytes_left += s->messages[i].deleted ? s->messages[i].size : 0;
         s->messages[i].deleted = 0;
+    }
+    s->n_left = s->n;
     pop3_ok(c, "nothing is marked");
     return RUN_NEXT;
 }
@@ -292,8 +295,11 @@ static enum run run_noop(struct connection *c, struct slice args)
 
 static enum run run_utf8(struct connection *c, struct slice args)
 {
-    (void)args;
-    pop3_ok(c, "UTF-8 it is"); /* RFC 6856 2: stored messages go out as they are */
+    struct pop3_session *s = c->session;
+    if (args.n)
+        return pop3_err(c, "UTF8 takes no argument");
+    s->utf8 = 1;
+    pop3_ok(c, "UTF-8 it is"); /* messages go out as they are stored, also to clients that did not ask (2.1 would have them refused: nobody could read his mail) */
     return RUN_NEXT;
 }
 
@@ -327,6 +333,9 @@ static enum run run_capa(struct connection *c, struct slice args)
 
 static enum run run_stls(struct connection *c, struct slice args)
 {
+    const struct pop3_session *s = c->session;
+    if (s->utf8)
+        return pop3_err(c, "STLS comes before UTF8");
     if (args.n || c->tls || c->listener->service->tls != TLS_STARTTLS)
         return pop3_err(c, "TLS is active already, or STLS takes no argument");
     pop3_ok(c, "begin TLS negotiation");
@@ -377,6 +386,13 @@ static void session_close(struct connection *c)
     free(s);
 }
 
+/* RFC 2595 4: what was said in the clear is forgotten. */
+static void session_secured(struct connection *c)
+{
+    struct pop3_session *s = c->session;
+    s->user.n = 0;
+}
+
 static enum frame session_frame(struct connection *c)
 {
     struct pop3_session *s = c->session;
@@ -397,8 +413,14 @@ static enum frame session_frame(struct connection *c)
 static enum run session_run(struct connection *c)
 {
     struct pop3_session *s = c->session;
+    if (s->account && !maildrop_alive(s)) {
+        buffer_add(&c->out, s->sending || s->listing ? SLICE("") : SLICE("-ERR [SYS/TEMP] you were silent for long, and another session has the mailbox now; nothing was removed\r\n"));
+        return RUN_CLOSE;
+    }
     if (s->sending)
         return retrieve_step(c);
+    if (s->listing)
+        return list_step(c);
     struct slice in = buffer_slice(&c->in), line = slice_first(in, slice_find(in, '\n'));
     buffer_take(&c->in, line.n + 1);
     if (line.n && line.p[line.n - 1] == '\r')
@@ -408,8 +430,14 @@ static enum run session_run(struct connection *c)
     metric_add(METRIC_POP3_COMMANDS, 1);
     struct slice verb = slice_first(line, slice_find(line, ' ')), args = slice_after(line, verb.n + 1);
     const struct row *row = find_row(verb);
+    if (!row && connection_line_is_http(line)) {
+        buffer_add(&c->out, SLICE("-ERR this is a mail server\r\n"));
+        return RUN_CLOSE;
+    }
     if (!row)
         return pop3_err(c, "that command is not known");
+    if (memchr(line.p, 0, line.n))
+        return pop3_err(c, "a NUL byte stands in the command");
     if (!(row->states & (s->account ? AFTER : BEFORE)))
         return pop3_err(c, s->account ? "you are logged in already" : "log in first");
     return row->run(c, slice_eq_nocase(verb, SLICE("PASS")) ? args : slice_trim(args)); /* clients.md P11: blanks belong to the password */
@@ -420,4 +448,4 @@ static void session_farewell(struct connection *c, int reason)
     buffer_add(&c->out, reason == CLOSE_IDLE ? SLICE("-ERR you were silent for too long\r\n") : SLICE("-ERR [SYS/TEMP] the server is going down\r\n"));
 }
 
-const struct protocol pop3_protocol = {.name = "pop3", .open = session_open, .frame = session_frame, .run = session_run, .farewell = session_farewell, .close = session_close};
+const struct protocol pop3_protocol = {.name = "pop3", .open = session_open, .frame = session_frame, .run = session_run, .secured = session_secured, .farewell = session_farewell, .close = session_close};

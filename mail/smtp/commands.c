@@ -180,22 +180,13 @@ static enum frame session_frame(struct connection *c)
     return row && row->place == WORKER ? FRAME_WORKER : FRAME_LOOP;
 }
 
-static bool is_http(struct slice line)
-{
-    static const struct slice words[] = {{"GET ", 4}, {"POST ", 5}, {"HEAD ", 5}, {"CONNECT ", 8}, {"OPTIONS ", 8}, {"PUT ", 4}, {"Host:", 5}};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (slice_starts(line, words[i]))
-            return true;
-    return false;
-}
-
 static enum run dispatch(struct connection *c, struct slice line)
 {
     struct smtp_session *s = c->session;
     struct slice verb = slice_first(line, slice_find(line, ' ')), args = slice_trim(slice_after(line, verb.n + 1));
     const struct row *row = find_row(verb);
     metric_add(METRIC_SMTP_COMMANDS, 1);
-    if (!row && is_http(line)) { /* attacks.md SI-23: a browser was sent here */
+    if (!row && connection_line_is_http(line)) { /* attacks.md SI-23: a browser was sent here */
         smtp_reply(c, 421, "4.7.0", "this is a mail server");
         return RUN_CLOSE;
     }
@@ -234,7 +225,7 @@ static enum run session_run(struct connection *c)
     s->stage_ms = clock_ms();
     int whole = line.n && line.p[line.n - 1] == '\r';
     line.n -= (size_t)whole;
-    if (s->kind != SMTP_SUBMISSION && (!whole || memchr(line.p, '\r', line.n)) && !is_http(line))
+    if (s->kind != SMTP_SUBMISSION && (!whole || memchr(line.p, '\r', line.n)) && !connection_line_is_http(line))
         return bare_line_end(c);
     return s->mode == MODE_AUTH ? smtp_auth_line(c, line) : dispatch(c, line);
 }
