@@ -22,8 +22,14 @@
 #include "core/metrics.h"
 
 enum { CACHE_SLOTS = 16384, CACHE_WAYS = 4, CACHE_MS = 5 * 60 * 1000, WRONG_MS = 60 * 1000 };
-enum { FAIL_SLOTS = 8192, FAIL_MS = 15 * 60 * 1000, FREE_OF_A_NETWORK = 20, DELAY_FIRST_MS = 250, DELAY_MAX_MS = 30000 };
-enum { HASHES_AT_ONCE = 2, HASHES_WAITING = 16, USED_SLOTS = 1024, NAME_BYTES_MAX = 512 };
+enum { FAIL_SLOTS = 8192, FAIL_MS = 15 * 60 * 1000, FREE_OF_A_NETWORK = 20, FREE_OF_A_NAME = 50, DELAY_FIRST_MS = 250, DELAY_MAX_MS = 30000, DELAY_LOOPBACK_MAX_MS = 500 };
+enum { HASHES_AT_ONCE = 2, HASHES_WAITING = 16, USED_SLOTS = 1024, NAME_BYTES_MAX = 512, KNOWN_SLOTS = 8192 };
+
+#define KNOWN_MS (30LL * 86400 * 1000)
+
+/* How many hashes may be under way for a newcomer to be let in: a storm from networks that already failed leaves room for others, and one from thousands of fresh
+ * addresses leaves room for people where they usually are (attacks.md AC-12). */
+enum places { PLACES_DISTRUSTED = HASHES_AT_ONCE + HASHES_WAITING / 4, PLACES_STRANGER = HASHES_AT_ONCE + HASHES_WAITING / 2, PLACES_KNOWN = HASHES_AT_ONCE + HASHES_WAITING };
 
 enum verdict { NOT_KNOWN, RIGHT, WRONG };
 
@@ -39,12 +45,19 @@ struct failures {
     uint32_t count;
 };
 
+/* A name that logged in from a network: it is no stranger there. */
+struct known {
+    uint64_t key;
+    int64_t until_ms;
+};
+
 struct login_service {
     struct store *store;
     unsigned char cache_key[32], secret[32]; /* cache_key dies with the process; secret is the store's */
     pthread_mutex_t lock;                    /* guards what follows */
     struct remembered cache[CACHE_SLOTS];
     struct failures failures[FAIL_SLOTS];
+    struct known known[KNOWN_SLOTS];
     int64_t used[USED_SLOTS][2]; /* credential, time */
     size_t n_used;
     pthread_cond_t permit;
@@ -197,7 +210,7 @@ static void flight_ends(struct login_service *s, const unsigned char digest[32])
 
 /* RIGHT or WRONG as remembered or as hashed now; NOT_KNOWN: too many wait, or no memory. *again: this very attempt was refused before.
  * Whoever brings what is being hashed already waits for that result, so a phone with six connections costs one hash. */
-static enum verdict judge(struct login_service *s, int64_t account, const char *hash, struct slice name, struct slice password, struct arena *a, bool *again)
+static enum verdict judge(struct login_service *s, enum places places, int64_t account, const char *hash, struct slice name, struct slice password, struct arena *a, bool *again)
 {
     unsigned char digest[32];
     digest_of(s, hash, name, password, digest);
@@ -206,7 +219,7 @@ static enum verdict judge(struct login_service *s, int64_t account, const char *
         (void)pthread_cond_wait(&s->permit, held);
     enum verdict v = recall(s, digest);
     *again = v == WRONG;
-    if (v != NOT_KNOWN || s->n_flying >= HASHES_AT_ONCE + HASHES_WAITING)
+    if (v != NOT_KNOWN || s->n_flying >= (int)places)
         return v;
     memcpy(s->flying[s->n_flying++], digest, 32);
     while (s->hashing >= HASHES_AT_ONCE)
@@ -260,8 +273,7 @@ static void network_of(struct slice peer, unsigned char net[16], bool *loopback)
         memset(net + 8, 0, 8);
 }
 
-/* The counter of a network and a name ("" for all names of that network). A collision evicts: the table never grows. */
-static struct failures *failures_of(struct login_service *s, struct slice name, const unsigned char net[16])
+static uint64_t key_of(const struct login_service *s, struct slice name, const unsigned char net[16])
 {
     unsigned char hash[32], all[16 + 512];
     unsigned n = 32;
@@ -272,10 +284,32 @@ static struct failures *failures_of(struct login_service *s, struct slice name, 
     (void)HMAC(EVP_sha256(), s->cache_key, 32, all, 16 + m, hash, &n);
     uint64_t id;
     memcpy(&id, hash, sizeof id);
+    return id;
+}
+
+/* The counter of a network and a name ("" for all names of that network, `everywhere` for all networks of a name). A collision evicts: the table never grows. */
+static const unsigned char everywhere[16] = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
+
+static struct failures *failures_of(struct login_service *s, struct slice name, const unsigned char net[16])
+{
+    uint64_t id = key_of(s, name, net);
     struct failures *f = &s->failures[id % FAIL_SLOTS];
     if (f->key != id || f->until_ms < clock_ms())
         *f = (struct failures){.key = id};
     return f;
+}
+
+static bool is_known(const struct login_service *s, struct slice name, const unsigned char net[16])
+{
+    uint64_t id = key_of(s, name, net);
+    const struct known *k = &s->known[id % KNOWN_SLOTS];
+    return k->key == id && k->until_ms >= clock_ms();
+}
+
+static void make_known(struct login_service *s, struct slice name, const unsigned char net[16])
+{
+    uint64_t id = key_of(s, name, net);
+    s->known[id % KNOWN_SLOTS] = (struct known){id, clock_ms() + KNOWN_MS};
 }
 
 /* The name as it is counted: canonical where it can be, so that "Budi@KANTOR.example." has no counter of its own. */
@@ -305,13 +339,29 @@ int64_t login_delay_ms(struct login_service *s, struct slice name, struct slice 
     (void)pthread_mutex_lock(&s->lock);
     /* without a name (a SASL message that cannot be read) only the network's counter speaks, which is the one of "" */
     int64_t one = name.n ? delay_of(failures_of(s, name, net)->count) : 0, all = 0;
-    if (!loopback) { /* one password tried on ten thousand names (AC-12) */
-        uint32_t count = failures_of(s, SLICE(""), net)->count;
+    if (!loopback) { /* one password tried on ten thousand names, and ten thousand tried on one name from a thousand networks (AC-12) */
+        uint32_t count = failures_of(s, SLICE(""), net)->count, named = name.n && !is_known(s, name, net) ? failures_of(s, name, everywhere)->count : 0;
         all = delay_of(count > FREE_OF_A_NETWORK ? count - FREE_OF_A_NETWORK : 0);
+        int64_t of_name = delay_of(named > FREE_OF_A_NAME ? named - FREE_OF_A_NAME : 0);
+        all = of_name > all ? of_name : all;
     }
     (void)pthread_mutex_unlock(&s->lock);
     arena_free(&a);
-    return one > all ? one : all;
+    int64_t delay = one > all ? one : all;
+    return loopback && delay > DELAY_LOOPBACK_MAX_MS ? DELAY_LOOPBACK_MAX_MS : delay; /* whoever is on this machine may be a proxy for many */
+}
+
+static enum places places_of(struct login_service *s, struct slice name, struct slice peer, struct arena *a)
+{
+    unsigned char net[16];
+    bool loopback;
+    name = counted_name(name, a);
+    network_of(peer, net, &loopback);
+    SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&s->lock);
+    (void)held;
+    if (loopback || is_known(s, name, net))
+        return PLACES_KNOWN;
+    return failures_of(s, SLICE(""), net)->count ? PLACES_DISTRUSTED : PLACES_STRANGER;
 }
 
 static void count_failure(struct login_service *s, struct slice name, const unsigned char net[16], int64_t for_ms)
@@ -347,10 +397,13 @@ static void ended(struct login_service *s, struct slice name, struct slice peer,
     (void)pthread_mutex_lock(&s->lock);
     if (login) {
         *failures_of(s, name, net) = (struct failures){0};
+        make_known(s, name, net);
         note_used(s, login->credential);
     } else if (!again) { /* a phone with last week's password tells one thing, however often */
         if (name.n)
             count_failure(s, name, net, FAIL_MS);
+        if (name.n && !loopback)
+            count_failure(s, name, everywhere, FAIL_MS);
         count_failure(s, SLICE(""), net, FAIL_MS);
     }
     (void)pthread_mutex_unlock(&s->lock);
@@ -440,14 +493,14 @@ static struct error check(struct login_service *s, struct slice name, struct sli
         if (all[i].kind == CREDENTIAL_PASSWORD)
             main_password = &all[i];
     *out = (struct login){.account = account.id, .name = account.name};
-    if (app) { /* 128 random bits need no slow hash */
-        fits = (app->scope & scope) != 0;
+    if (app && app->scope & scope && open) { /* 128 random bits need no slow hash */
+        fits = true;
         out->credential = app->id;
-    } else {
+    } else { /* also for the right app password in the wrong place: its refusal costs what every refusal costs (attacks.md AC-07) */
         const char *hash = main_password ? arena_string(a, main_password->secret) : s->dummy;
         if (!hash)
             return error_make(ERROR_MEMORY, "no memory for a login");
-        enum verdict v = judge(s, account.id, hash, main_password ? SLICE("") : name, password, a, &again);
+        enum verdict v = judge(s, places_of(s, name, peer, a), account.id, hash, main_password ? SLICE("") : name, password, a, &again);
         if (v == NOT_KNOWN)
             return error_make(ERROR_BUSY, "too many logins at once, try again");
         fits = v == RIGHT && main_password && main_password->scope & scope;

@@ -222,7 +222,9 @@ static void an_app_password_opens_its_scope_only_until_it_is_removed(void **stat
     uint64_t before = login_hashes(w->login);
     assert_int_equal(try(w, "budi@kantor.example", typed, SCOPE_IMAP, &l), ERROR_NONE);
     assert_int_equal(login_hashes(w->login), before);
+    before = login_hashes(w->login);
     assert_int_equal(try(w, "budi@kantor.example", made.text, SCOPE_SMTP, &l), ERROR_AUTH);
+    assert_int_equal(login_hashes(w->login), before + 1); /* the right one in the wrong place costs what every refusal costs */
     assert_int_equal(try(w, "budi@kantor.example", "rahasia", SCOPE_SMTP, &l), ERROR_NONE);
     login_flush_used(w->login);
     {
@@ -341,6 +343,73 @@ static void a_storm_of_logins_is_told_to_come_back_later(void **state)
     assert_int_equal(auth, login_hashes(w->login));
 }
 
+static void a_spray_over_a_thousand_networks_slows_strangers_and_not_the_owner_where_he_usually_is(void **state)
+{
+    struct world *w = *state;
+    struct login l;
+    struct slice name = SLICE("budi@kantor.example"), home = SLICE("198.51.100.7");
+    char peer[64];
+    (void)add_person(w, "budi@kantor.example", NULL);
+    assert_int_equal(login_password(w->login, name, SLICE("rahasia"), SCOPE_IMAP, home, &w->arena, &l).code, ERROR_NONE);
+    for (int i = 0; i < 1000; i++) {
+        (void)snprintf(peer, sizeof peer, "10.%d.%d.1", i / 250, i % 250);
+        login_ended(w->login, name, slice_of(peer), NULL);
+    }
+    assert_int_equal(login_delay_ms(w->login, name, SLICE("203.0.113.1")), 30000);
+    assert_int_equal(login_delay_ms(w->login, name, SLICE("198.51.100.99")), 0);
+    assert_int_equal(login_password(w->login, name, SLICE("rahasia"), SCOPE_IMAP, home, &w->arena, &l).code, ERROR_NONE);
+    assert_int_equal(login_password(w->login, name, SLICE("rahasia"), SCOPE_IMAP, SLICE("203.0.113.1"), &w->arena, &l).code, ERROR_NONE); /* no lock: the right one opens anywhere */
+}
+
+static void a_machine_of_our_own_waits_little_however_many_mistakes_come_through_it(void **state)
+{
+    struct world *w = *state;
+    for (int i = 0; i < 20; i++)
+        login_ended(w->login, SLICE("budi@kantor.example"), SLICE("127.0.0.1"), NULL);
+    int64_t delay = login_delay_ms(w->login, SLICE("budi@kantor.example"), SLICE("::1"));
+    assert_int_equal(delay, 0); /* another address of this machine is another network */
+    delay = login_delay_ms(w->login, SLICE("budi@kantor.example"), SLICE("127.0.0.1"));
+    assert_true(delay > 0 && delay <= 500);
+}
+
+static void *guess_on(void *arg)
+{
+    struct thread_try *t = arg;
+    struct login l;
+    struct arena a;
+    char name[64], peer[64];
+    arena_init(&a, 1024 * 1024);
+    for (int i = 0; i < 8; i++) {
+        (void)snprintf(name, sizeof name, "user%d-%d@kantor.example", t->number, i);
+        (void)snprintf(peer, sizeof peer, "10.9.%d.1", t->number); /* each from a network of its own */
+        (void)login_password(t->w->login, slice_of(name), SLICE("guess"), SCOPE_IMAP, slice_of(peer), &a, &l);
+        arena_reset(&a);
+    }
+    arena_free(&a);
+    return NULL;
+}
+
+static void in_a_storm_people_where_they_usually_are_find_a_place(void **state)
+{
+    struct world *w = *state;
+    enum { THREADS = 40 };
+    pthread_t threads[THREADS];
+    struct thread_try tries[THREADS];
+    struct login l;
+    int64_t id = add_person(w, "budi@kantor.example", NULL);
+    assert_int_equal(try(w, "budi@kantor.example", "rahasia", SCOPE_IMAP, &l), ERROR_NONE);
+    for (int i = 0; i < THREADS; i++) {
+        tries[i] = (struct thread_try){.w = w, .number = i};
+        assert_int_equal(pthread_create(&threads[i], NULL, guess_on, &tries[i]), 0);
+    }
+    for (int i = 0; i < 10; i++) {
+        login_forget(w->login, id); /* so that it must be hashed again */
+        assert_int_equal(try(w, "budi@kantor.example", "rahasia", SCOPE_IMAP, &l), ERROR_NONE);
+    }
+    for (int i = 0; i < THREADS; i++)
+        (void)pthread_join(threads[i], NULL);
+}
+
 #define WITH_LOGIN(test) cmocka_unit_test_setup_teardown(test, open_with_login, world_close)
 
 int main(void)
@@ -360,6 +429,9 @@ int main(void)
         WITH_LOGIN(the_main_password_survives_a_full_list_of_app_passwords),
         WITH_LOGIN(thirty_threads_with_one_password_cost_one_hash),
         WITH_LOGIN(a_storm_of_logins_is_told_to_come_back_later),
+        WITH_LOGIN(a_spray_over_a_thousand_networks_slows_strangers_and_not_the_owner_where_he_usually_is),
+        WITH_LOGIN(a_machine_of_our_own_waits_little_however_many_mistakes_come_through_it),
+        WITH_LOGIN(in_a_storm_people_where_they_usually_are_find_a_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
