@@ -37,7 +37,7 @@ static const struct row {
     {{"MAIL", 4}, smtp_mail, ON_ALL, NEED_HELO, WORKER, "RFC 5321 4.1.1.2"},
     {{"RCPT", 4}, smtp_rcpt, ON_ALL, NEED_HELO | NEED_MAIL, WORKER, "RFC 5321 4.1.1.3"},
     {{"DATA", 4}, smtp_data, ON_ALL, NEED_HELO | NEED_MAIL, LOOP, "RFC 5321 4.1.1.4"},
-    {{"BDAT", 4}, smtp_bdat, ON_ALL, NEED_HELO, WORKER, "RFC 3030 2"},
+    {{"BDAT", 4}, smtp_bdat, ON_ALL, 0, WORKER, "RFC 3030 2"}, /* looks for itself: the octets that follow are swallowed in any state */
     {{"RSET", 4}, run_rset, ON_ALL, 0, LOOP, "RFC 5321 4.1.1.5"},
     {{"NOOP", 4}, run_noop, ON_ALL, 0, LOOP, "RFC 5321 4.1.1.9"},
     {{"VRFY", 4}, run_vrfy, ON_ALL, 0, LOOP, "RFC 5321 3.5.3"},
@@ -192,7 +192,7 @@ static enum run dispatch(struct connection *c, struct slice line)
     }
     if (!row || !(row->services >> s->kind & 1))
         return smtp_bad(c, row || slice_eq_nocase(verb, SLICE("ETRN")) || slice_eq_nocase(verb, SLICE("EXPN")) || slice_eq_nocase(verb, SLICE("TURN")) ? 502 : 500, "5.5.1", "command not recognised");
-    if (memchr(line.p, 0, line.n))
+    if (memchr(line.p, 0, line.n) && row->run != smtp_bdat)
         return smtp_bad(c, 501, "5.5.4", "a NUL byte stands in the command");
     if (row->needs & NEED_HELO && !s->greeted)
         return smtp_bad(c, 503, "5.5.1", s->kind == SMTP_LMTP ? "say LHLO first" : "say EHLO first");

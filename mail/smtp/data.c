@@ -320,7 +320,7 @@ enum run smtp_bdat(struct connection *c, struct slice args)
         smtp_reply(c, 421, "4.7.0", "too many tiny chunks, closing");
         return over(c, RUN_CLOSE);
     }
-    s->discard = !s->has_sender || s->n_rcpts == 0;
+    s->discard = !s->greeted || !s->has_sender || s->n_rcpts == 0;
     s->chunk_left = n;
     s->chunk_last = last.n > 0;
     s->mode = MODE_BDAT;

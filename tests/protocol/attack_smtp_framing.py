@@ -130,7 +130,7 @@ def test_only_what_makes_sense_is_taken_between_chunks(server, person, follow):
     assert chunk(c, b"\r\nx\r\n", " LAST").code == (503 if follow == "RSET" else 250)
 
 
-@pytest.mark.parametrize("command,code", [("BDAT x", 501), ("BDAT -1", 501), ("BDAT 99999999999999999999", 501), ("BDAT 5 LASTX", 501), ("BDAT 9000000000000000000", 552), ("BDAT", 501), ("BDAT 5 LAST LAST", 501)])
+@pytest.mark.parametrize("command,code", [("BDAT x", 501), ("BDAT -1", 501), ("BDAT 99999999999999999999", 501), ("BDAT 5 LASTX", 501), ("BDAT 9000000000000000000", 552), ("BDAT", 501), ("BDAT 5 LAST LAST", 501), ("BDAT 5\0", 501)])
 def test_a_chunk_whose_end_cannot_be_known_closes(server, person, command, code):
     c = begin(server, person)
     c.send_what_goes(command.encode() + b"\r\nabcde" + b"DATA\r\n")
@@ -140,8 +140,9 @@ def test_a_chunk_whose_end_cannot_be_known_closes(server, person, command, code)
     assert subjects(server, person) == [b"after"]
 
 
-def test_a_chunk_without_a_transaction_is_swallowed_and_data_is_refused(server):
-    c = server.smtp()
+@pytest.mark.parametrize("hello", [None, "x.example"])
+def test_a_chunk_without_a_transaction_is_swallowed_and_data_is_refused(server, hello):
+    c = server.smtp(hello=hello)
     c.send(b"BDAT 20\r\nQUIT\r\nQUIT\r\nQUIT\r\n\r\nDATA\r\n")
     assert c.reply().code == 503 and c.reply().code == 503
 
