@@ -16,19 +16,30 @@ def b64(octets):
     return base64.b64encode(octets).decode()
 
 
-def plain_login(server, service, octets, tls=True):
-    """(opened, what was said) of one SASL PLAIN message."""
-    if service == "smtp":
-        c = server.submission(tls=tls)
-        reply = c.cmd("AUTH PLAIN " + (b64(octets) or "="))
-        return c, reply.code == 235, "%d %s %s" % (reply.code, reply.enhanced, reply.text)
+def start_plain(server, service, octets, tls=True):
+    """Sends one SASL PLAIN message; `said` reads the answer, so that several can wait at once."""
+    c = server.submission(tls=tls) if service == "smtp" else getattr(server, service)(tls=tls)
+    blob = b64(octets) or "="
     if service == "imap":
-        c = server.imap(tls=tls)
-        got = c.cmd("AUTHENTICATE PLAIN " + (b64(octets) or "="))
-        return c, got.status == "OK", "%s %s %s" % (got.status, got.code_name, got.text)
-    c = server.pop3(tls=tls)
-    good, text = c.cmd("AUTH PLAIN " + (b64(octets) or "="))
-    return c, good, text
+        return c, c.start("AUTHENTICATE PLAIN " + blob)
+    c.send("AUTH PLAIN " + blob + "\r\n")
+    return c, None
+
+
+def answer(service, c, tag):
+    """(opened, what was said)"""
+    if service == "smtp":
+        reply = c.reply()
+        return reply.code == 235, "%d %s %s" % (reply.code, reply.enhanced, reply.text)
+    if service == "imap":
+        got = c.collect(tag)
+        return got.status == "OK", "%s %s %s" % (got.status, got.code_name, got.text)
+    return c.reply()
+
+
+def plain_login(server, service, octets, tls=True):
+    c, tag = start_plain(server, service, octets, tls)
+    return (c,) + tuple(answer(service, c, tag))
 
 
 def opens(server, service, name, password, **more):
@@ -102,11 +113,14 @@ BAD_PLAIN = {"no fields": b"budi", "two fields": b"budi@kantor.example\0demo-pas
 
 
 @pytest.mark.parametrize("service", SERVICES)
-@pytest.mark.parametrize("kind", BAD_PLAIN)
-def test_a_message_of_plain_that_proves_nothing_opens_nothing(server, service, kind):
-    c, good, said = plain_login(server, service, BAD_PLAIN[kind])
-    assert not good and PASSWORD not in said
-    assert re.search(r"535 5\.7\.8|AUTHENTICATIONFAILED|\[AUTH\]|BAD|not base64|cancelled", said), said
+def test_a_message_of_plain_that_proves_nothing_opens_nothing(server, service):
+    kinds = list(BAD_PLAIN)
+    for i in range(0, len(kinds), 6):  # no more at once than are checked at once
+        for kind, (c, tag) in [(k, start_plain(server, service, BAD_PLAIN[k], tls=False)) for k in kinds[i:i + 6]]:
+            good, said = answer(service, c, tag)
+            assert not good and PASSWORD not in said, kind
+            assert re.search(r"535 5\.7\.8|AUTHENTICATIONFAILED|\[AUTH\]|BAD|not base64|cancelled", said), (kind, said)
+            c.close()
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -352,7 +366,7 @@ def test_many_wrong_logins_on_one_connection_end_it(server):
     c = server.submission()
     codes = []
     for n in range(25):
-        c.send("AUTH PLAIN " + b64(b"\0nobody%d@kantor.example\0x" % n) + "\r\n")
+        c.send("AUTH PLAIN " + b64(b"\0nobody@kantor.example\0x") + "\r\n")
         reply = c.reply()
         codes.append(reply.code)
         if len(codes) == 20:

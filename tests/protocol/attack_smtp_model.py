@@ -26,7 +26,7 @@ class Model:
         self.reset()
 
     def reset(self):
-        self.mail, self.bdat, self.rcpts = False, False, []
+        self.mail, self.bdat, self.rcpts, self.good = False, False, [], True
 
     def wrong(self, code):
         self.bad += 1
@@ -124,8 +124,7 @@ class Model:
             self.reset()
             return self.wrong(503)
         self.bdat = True
-        self.good = good and (self.good if hasattr(self, "good") and self.chunks else True)
-        self.chunks = 0 if last else 1
+        self.good = self.good and good
         return self.message(self.good) if last else [250]
 
 
