@@ -62,6 +62,7 @@ const struct operation operations[] = {
     {"Mail", "export", "eml", 4, 4, OPERATION_MESSAGES_OUT, run_export, "ADDRESS DIR [--mailbox NAME]", "all mailboxes, or one, as folders of .eml files", ""},
     {"Mail", "queue", "list", 2, 2, 0, run_queue_list, "", "mail that waits for other servers", ""},
     {"Mail", "queue", "show", 3, 3, 0, run_queue_show, "ID", "one message of the queue: envelope, tries, header", ""},
+    {"Mail", "queue", "retry", 3, 3, 0, run_queue_retry, "ID", "try those of our own mailboxes again now", ""},
     {"Mail", "queue", "delete", 3, 3, 0, run_queue_delete, "ID", "take it out of the queue; its sender is not told", ""},
 
     {"Server", "sessions", "list", 2, 2, OPERATION_RUNNING, run_sessions_list, "", "who is connected", ""},

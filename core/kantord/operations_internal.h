@@ -61,6 +61,7 @@ struct error run_reload(struct operation_call *k);
 struct error run_counters(struct operation_call *k);
 struct error run_queue_list(struct operation_call *k);
 struct error run_queue_show(struct operation_call *k);
+struct error run_queue_retry(struct operation_call *k);
 struct error run_queue_delete(struct operation_call *k);
 
 /* operations_import.c, operations_export.c: the server's side of messages in and out */

@@ -164,6 +164,21 @@ struct error run_queue_show(struct operation_call *k)
     return OK;
 }
 
+static struct error hurry_change(struct sql *db, void *arg)
+{
+    return queue_hurry(db, *(int64_t *)arg);
+}
+
+struct error run_queue_retry(struct operation_call *k)
+{
+    int64_t id;
+    TRY(id_of(k, &id));
+    TRY(store_change(k->server->store, hurry_change, &id));
+    delivery_retry(k->server->store);
+    report_say(&k->report, "tried");
+    return OK;
+}
+
 static struct error delete_change(struct sql *db, void *arg)
 {
     return queue_delete(db, *(int64_t *)arg);

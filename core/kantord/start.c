@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/process/notify.h"
 #include "core/process/privilege.h"
+#include "mail/delivery/deliver.h"
 
 enum { DRAIN_MS = 30000, DRAIN_DEMO_MS = 3000, DAY_MS = 86400000, MINUTE_MS = 60000, OWN_DESCRIPTORS = 1000 };
 
@@ -30,6 +31,7 @@ static void every_minute(void *arg)
 {
     struct kantord *k = arg;
     login_flush_used(k->server.login);
+    delivery_retry(k->server.store);
 }
 
 static void every_day(void *arg)

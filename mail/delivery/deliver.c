@@ -7,7 +7,7 @@
 #include "core/metrics.h"
 #include "mail/queue/queue.h"
 
-enum { RETRY_S = 15 * 60 }; /* a mailbox that was full is tried again then */
+enum { RETRY_S = 15 * 60, RETRY_MAX_S = 4 * 3600 }; /* a mailbox that was full is tried again then, later at longer and longer times */
 
 struct delivering {
     struct delivery *d;
@@ -278,4 +278,75 @@ struct error delivery_run(struct store *s, struct delivery *d, struct arena *a)
     tell_copies(s, &x);
     tell(d, a);
     return OK;
+}
+
+/* --- who could not take it before */
+
+struct retrying {
+    const struct queue_due *due;
+    struct delivering *x;
+    struct error result;
+};
+
+static struct error retry_change(struct sql *db, void *arg)
+{
+    struct retrying *t = arg;
+    struct delivering *x = t->x;
+    struct queue_entry entry;
+    struct message message = {0};
+    struct delivery_rcpt r = {.text = t->due->address, .orcpt = slice_make(NULL, 0)};
+    int64_t id, now = clock_now();
+    t->result = queue_get(db, t->due->queue, x->arena, &entry);
+    if (t->result.code == ERROR_NOT_FOUND)
+        return OK; /* an administrator deleted it meanwhile */
+    TRY(t->result);
+    message.put.size = entry.size;
+    struct delivery d = {.message = &message, .submitter = entry.account};
+    x->n_done = x->n_queued = x->room = x->room_queued = 0;
+    x->done = NULL;
+    x->queued = NULL;
+    x->d = &d;
+    x->blob = entry.blob;
+    t->result = address_parse(t->due->address, x->arena, &r.address);
+    if (t->result.code == ERROR_NONE)
+        t->result = deliver_one(db, x, &r);
+    if (is_hard(t->result))
+        return t->result;
+    if (t->result.code != ERROR_NONE) {
+        int64_t wait = RETRY_S * (t->due->tries + 2) < RETRY_MAX_S ? RETRY_S * (t->due->tries + 2) : RETRY_MAX_S;
+        return queue_not_delivered(db, t->due, now >= entry.expires ? QUEUE_FAILED : QUEUE_WAITING, now + wait, slice_of(t->result.text ? t->result.text : "refused"));
+    }
+    if (x->n_queued) { /* a group of which some still cannot, or a forward that was made meanwhile */
+        entry.rcpts = x->queued;
+        entry.n_rcpts = x->n_queued;
+        TRY(queue_enter(db, &entry, &id));
+    }
+    return queue_delivered(db, t->due);
+}
+
+static struct error due_now(struct store *s, struct arena *a, struct queue_due **all, size_t *n)
+{
+    SCOPED(store_reader_return) struct sql *db = store_reader(s);
+    return queue_due_here(db, clock_now(), a, all, n);
+}
+
+void delivery_retry(struct store *s)
+{
+    struct arena a, one;
+    struct queue_due *all;
+    size_t n = 0;
+    arena_init(&a, ARENA_REQUEST_MAX);
+    arena_init(&one, ARENA_REQUEST_MAX);
+    struct error e = due_now(s, &a, &all, &n);
+    for (size_t i = 0; e.code == ERROR_NONE && i < n; i++) {
+        struct delivering x = {.arena = &one};
+        struct retrying t = {.due = &all[i], .x = &x};
+        arena_init(&x.scratch, ARENA_REQUEST_MAX);
+        e = store_change(s, retry_change, &t);
+        LOG_EVENT(LOG_INFO, "tried-again", LOG_TEXT("to", all[i].address), LOG_FAILURE(e.code == ERROR_NONE ? t.result : e));
+        arena_free(&x.scratch);
+        arena_reset(&one);
+    }
+    arena_free(&one);
+    arena_free(&a);
 }

@@ -43,4 +43,7 @@ struct error delivery_check(struct sql *db, const struct address *address, int64
 /* Delivers to all recipients. The return value is about the whole message (store down: nothing was stored); results stand in each rcpt. Thread: worker. */
 struct error delivery_run(struct store *s, struct delivery *d, struct arena *a);
 
+/* Tries again for recipients of our own domains that wait in the queue (a mailbox was full) and are due. Thread: worker, by a timer. */
+void delivery_retry(struct store *s);
+
 #endif

@@ -3,6 +3,8 @@
 
 #include "core/cleanup.h"
 
+enum { DUE_MAX = 100 };
+
 #define NO_MEMORY error_make(ERROR_MEMORY, "no memory for the queue")
 
 static struct error enter_rcpt(struct sql *db, int64_t id, size_t n, const struct queue_rcpt *r)
@@ -100,6 +102,52 @@ struct error queue_get(struct sql *db, int64_t id, struct arena *a, struct queue
     }
     entry_from(st, a, out);
     return read_rcpts(db, out, a);
+}
+
+struct error queue_due_here(struct sql *db, int64_t now, struct arena *a, struct queue_due **all, size_t *n)
+{
+    *n = 0;
+    *all = arena_zero(a, DUE_MAX, sizeof **all);
+    if (!*all)
+        return NO_MEMORY;
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT queue, n, tries, address FROM rcpt WHERE state = 0 AND due <= $1 AND dest IN (SELECT name FROM domain) ORDER BY due, queue, n LIMIT 100");
+    sql_bind_int(st, 1, now);
+    while (*n < DUE_MAX && sql_row(st))
+        (*all)[(*n)++] = (struct queue_due){sql_int(st, 0), sql_int(st, 1), sql_int(st, 2), text_of(st, 3, a)};
+    return sql_result(st);
+}
+
+struct error queue_delivered(struct sql *db, const struct queue_due *d)
+{
+    SCOPED(sql_done) struct sql_stmt *row = sql_use(db, "DELETE FROM rcpt WHERE queue = $1 AND n = $2");
+    sql_bind_int(row, 1, d->queue);
+    sql_bind_int(row, 2, d->n);
+    TRY(sql_run(row));
+    SCOPED(sql_done) struct sql_stmt *count = sql_use(db, "UPDATE queue SET waiting = waiting - 1 WHERE id = $1");
+    sql_bind_int(count, 1, d->queue);
+    TRY(sql_run(count));
+    SCOPED(sql_done) struct sql_stmt *empty = sql_use(db, "DELETE FROM queue WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM rcpt WHERE queue = $1)");
+    sql_bind_int(empty, 1, d->queue);
+    return sql_run(empty);
+}
+
+struct error queue_not_delivered(struct sql *db, const struct queue_due *d, enum queue_state state, int64_t due, struct slice reply)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "UPDATE rcpt SET state = $3, due = $4, reply = $5, tries = tries + 1 WHERE queue = $1 AND n = $2");
+    sql_bind_int(st, 1, d->queue);
+    sql_bind_int(st, 2, d->n);
+    sql_bind_int(st, 3, state);
+    sql_bind_int(st, 4, due);
+    sql_bind_text(st, 5, reply);
+    return sql_run(st);
+}
+
+struct error queue_hurry(struct sql *db, int64_t id)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "UPDATE rcpt SET due = 0 WHERE queue = $1 AND state = 0");
+    sql_bind_int(st, 1, id);
+    TRY(sql_run(st));
+    return sql_changed(db) ? OK : error_make(ERROR_NOT_FOUND, "no such message in the queue, or nobody of it waits");
 }
 
 struct error queue_delete(struct sql *db, int64_t id)

@@ -35,6 +35,18 @@ struct error queue_list(struct sql *db, struct arena *a, struct queue_entry **al
 /* How many recipients wait. */
 struct error queue_waiting(struct sql *db, int64_t *n);
 struct error queue_get(struct sql *db, int64_t id, struct arena *a, struct queue_entry *out);
+/* Recipients of our own domains that wait because their mailbox could not take the message, and whose time has come; the longest overdue first, at most 100. */
+struct queue_due {
+    int64_t queue, n, tries;
+    struct slice address;
+};
+struct error queue_due_here(struct sql *db, int64_t now, struct arena *a, struct queue_due **all, size_t *n);
+/* In a change. The recipient has it: its row goes, and the message with its last one. */
+struct error queue_delivered(struct sql *db, const struct queue_due *d);
+/* In a change. It did not work: again at `due`, or never (QUEUE_FAILED). */
+struct error queue_not_delivered(struct sql *db, const struct queue_due *d, enum queue_state state, int64_t due, struct slice reply);
+/* In a change: whoever waits is due now. */
+struct error queue_hurry(struct sql *db, int64_t id);
 /* In a change: forgets the message. ERROR_NOT_FOUND. */
 struct error queue_delete(struct sql *db, int64_t id);
 

@@ -78,6 +78,15 @@ def test_a_member_without_room_does_not_harm_the_others_and_loses_nothing(fresh)
     assert [count(fresh, p) for p in ("budi", "sari", "dewi")] == [1, 0, 1]
     listed = fresh.ctl("queue", "list")
     assert listed.count("sari@kantor.example") == 1 and "budi@kantor.example" not in listed and "1 message" in listed
+    number = [line for line in listed.splitlines() if "sari@" in line][0].split()[0]
+    fresh.ctl("queue", "retry", number)
+    assert count(fresh, "sari") == 0 and "sari@kantor.example: waiting, 1 tries" in fresh.ctl("queue", "show", number)
+    fresh.ctl("account", "quota", "sari@kantor.example", "0")
+    fresh.ctl("queue", "retry", number)
+    assert [count(fresh, p) for p in ("budi", "sari", "dewi")] == [1, 1, 1]
+    assert "0 messages" in fresh.ctl("queue", "list")
+    fresh.ctl("queue", "retry", number, check=False)
+    assert fresh.ctl_status != 0 and count(fresh, "sari") == 1
 
 
 def test_a_forward_leads_into_the_queue_and_forwards_in_a_circle_end(fresh):
