@@ -334,7 +334,7 @@ def test_a_revoked_app_password_ends_its_sessions_and_opens_nothing(fresh):
         assert not opens(fresh, service, BUDI, made)[0]
 
 
-@pytest.mark.parametrize("what", ["password", "suspend", "delete"])
+@pytest.mark.parametrize("what", ["password", "suspend", "remove"])
 def test_sessions_end_when_the_person_may_no_longer_be_there(fresh, what):
     c = fresh.submission("budi")
     c.cmd("MAIL FROM:<budi@kantor.example>", 250)
