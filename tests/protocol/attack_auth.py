@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from kantor import PASSWORD, Bystander, ProtocolError, Scram, Smtp, message
-from kantor.configured import configured, stranger
+from kantor import PASSWORD, Bystander, ProtocolError, Scram
+from kantor.configured import configured, finish, stranger
 from kantor.scram import plain
 
 BUDI = "budi@kantor.example"
@@ -221,8 +221,9 @@ def test_every_refusal_reads_the_same(server, service):
     server.ctl("account", "suspend", "shut@kantor.example")
     server.ctl("account", "add", "nopass@kantor.example", check=False)
     app = re.search(r"[a-z2-9]{4}(-[a-z2-9]{2,4}){6}", server.ctl("app-password", "add", "andi@kantor.example", "dav", "--scope", "dav")).group(0)
-    said = {opens(server, service, name, password) for name, password in (("nobody@kantor.example", "x"), (BUDI, "wrong"), ("shut@kantor.example", PASSWORD), ("shut@kantor.example", "wrong"), ("nopass@kantor.example", "x"),
-                                                                           ("andi@kantor.example", app), ("tim@kantor.example", "x"), ("x@else.where", "x"))}
+    refused = (("nobody@kantor.example", "x"), (BUDI, "wrong"), ("shut@kantor.example", PASSWORD), ("shut@kantor.example", "wrong"), ("nopass@kantor.example", "x"), ("andi@kantor.example", app), ("tim@kantor.example", "x"), ("x@else.where", "x"))
+    started = [start_plain(server, service, b"\0%s\0%s" % (name.encode(), password.encode()), tls=False) for name, password in refused]
+    said = {tuple(answer(service, c, tag)) for c, tag in started}
     assert len(said) == 1 and not said.pop()[0]
 
 
@@ -242,7 +243,7 @@ def test_passwords_in_the_clear_are_refused_unseen_where_tls_is_asked_for():
         assert len(answers) == 1 and answers.pop()[:2] == (538, "5.7.11")
         assert PASSWORD not in s.log()
     finally:
-        s.stop()
+        finish(s)
 
 
 def test_a_stranger_without_tls_is_asked_for_it_under_the_package_s_configuration():
@@ -252,7 +253,7 @@ def test_a_stranger_without_tls_is_asked_for_it_under_the_package_s_configuratio
         assert "AUTH" not in c.extensions
         assert c.cmd("AUTH PLAIN " + b64(b"\0budi@kantor.example\0demo-password")).code == 538
     finally:
-        s.stop()
+        finish(s)
 
 
 def test_login_once_only_and_not_inside_a_transaction(server):
@@ -359,7 +360,7 @@ def test_failures_on_one_protocol_count_on_the_others_and_across_connections():
         other = stranger(s, "submission", address="203.0.113.4")
         assert other.login(BUDI, PASSWORD).code == 235
     finally:
-        s.stop()
+        finish(s)
 
 
 def test_many_wrong_logins_on_one_connection_end_it(server):

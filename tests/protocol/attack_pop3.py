@@ -5,7 +5,7 @@ import random
 import pytest
 
 from kantor import MIXED, PASSWORD, Bystander, message, until
-from kantor.configured import configured
+from kantor.configured import configured, finish
 
 
 def put(server, person, *messages):
@@ -177,7 +177,7 @@ def test_a_silent_session_loses_the_mailbox_to_the_next_and_its_marks_with_it():
         third.ok("USER budi@kantor.example")
         assert third.cmd("PASS " + PASSWORD)[0] is False
     finally:
-        s.stop()
+        finish(s)
 
 
 # --- PO-04: UIDL
@@ -225,7 +225,7 @@ def test_clear_text_logins_are_refused_alike_where_tls_is_asked_for():
         assert len(answers) == 1 and answers.pop().startswith("[AUTH]")
         assert "login" not in s.log().split("ready")[-1]
     finally:
-        s.stop()
+        finish(s)
 
 
 def test_what_was_said_before_tls_is_forgotten_and_utf8_comes_after_it(server):

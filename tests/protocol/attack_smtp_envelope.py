@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from kantor import Bystander, message
-from kantor.configured import configured, stranger
+from kantor.configured import configured, finish, stranger
 
 STRANGER = "a@stranger.example"
 
@@ -71,7 +71,7 @@ def proxied():
     s.ctl("account", "add", "o'brien@kantor.example")
     s.ctl("account", "add", "straße@kantor.example")
     yield s
-    s.stop()
+    finish(s)
 
 
 FORMS = [("budi@KANTOR.example", 250), ("BuDi@kantor.EXAMPLE", 250), ("üser@bücher.example", 250), ("üser@xn--bcher-kva.example", 250), ("ÜSER@bücher.example", 550), ("u\u0308ser@bücher.example", 250),
@@ -222,7 +222,7 @@ def test_the_recipient_limit_holds_and_doubles_are_delivered_once():
         assert c.data(message()).code == 250
         assert [s.imap("user%d@kantor.example" % n, select="INBOX").exists for n in (1, 2, 3, 4)] == [1, 1, 1, 0]
     finally:
-        s.stop()
+        finish(s)
 
 
 def test_a_guesser_of_names_is_ended_at_twenty_and_the_count_starts_at_zero_elsewhere(server):
@@ -339,7 +339,7 @@ def test_an_option_lets_old_forwarders_bring_our_own_mail_back():
     try:
         stranger(s).deliver("ceo@kantor.example", "budi@kantor.example", message())
     finally:
-        s.stop()
+        finish(s)
 
 
 # --- SI-34: LMTP
@@ -354,7 +354,7 @@ def test_lmtp_is_bound_to_this_machine_only():
         assert c.cmd("EHLO x").code in (500, 502)
         assert s.smtp().cmd("LHLO x").code in (500, 502)
     finally:
-        s.stop()
+        finish(s)
 
 
 def test_lmtp_answers_for_each_recipient_in_order_also_for_the_same_one_twice(server, person, another):

@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from kantor import Bystander, ProtocolError, message
-from kantor.configured import configured
+from kantor import Bystander, message
+from kantor.configured import configured, finish
 
 ENDS = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r.\r\n", b"\r\n.\r", b"\n.\r\r\n", b"\r\n\0.\r\n", b"\r\n.\0\r\n"]
 STRANGER = "a@stranger.example"
@@ -266,7 +266,7 @@ def test_a_refused_message_leaves_no_recipient_behind(small, wrong, follow):
 def small():
     s = configured("mail.max_message_size = 1M", "mail.max_recipients = 20", "timeout.smtp = 1s")
     yield s
-    s.stop()
+    finish(s)
 
 
 def test_declared_and_true_size_are_both_bounded(small):

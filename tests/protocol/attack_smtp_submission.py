@@ -4,7 +4,7 @@ import re
 import pytest
 
 from kantor import message
-from kantor.configured import configured
+from kantor.configured import configured, finish
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def office():
     s.ctl("alias", "add", "*@cabang.example", "rina@cabang.example")
     s.ctl("grant", "set", "dewi@kantor.example", "sari@kantor.example", "S")
     yield s
-    s.stop()
+    finish(s)
 
 
 def submit(server, who, sender, head, body=b"y\r\n"):

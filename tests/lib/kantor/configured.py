@@ -5,6 +5,7 @@
 import os
 import tempfile
 
+from .dialogue import recent
 from .pop3 import Pop3
 from .server import Server, free_base
 from .smtp import Smtp
@@ -29,3 +30,10 @@ def stranger(server, service="smtp", address="203.0.113.9", hello="stranger.exam
     if service != "pop3" and hello and c.greeting.code == 220:
         c.hello(hello)
     return c
+
+
+def finish(server):
+    """Closes the test's connections, then stops the server: one that waits for its clients to go waits two seconds."""
+    for d in recent:
+        d.close()
+    server.stop()
