@@ -21,6 +21,7 @@ struct mail_parameters {
     enum body_type body;
     uint64_t size;
     struct slice envid;
+    struct arena *mending; /* submission: where a parameter is mended in; else NULL */
 };
 
 static const char *read_size(struct slice value, struct mail_parameters *p)
@@ -57,7 +58,9 @@ static const char *read_ret(struct slice value, struct mail_parameters *p)
 static const char *read_envid(struct slice value, struct mail_parameters *p)
 {
     p->envid = value;
-    return path_xtext_ok(value, 100) ? NULL : "ENVID is xtext of at most 100 characters";
+    if (value.n <= 100 && !path_xtext_ok(value, 100) && p->mending)
+        p->envid = path_xtext_of(value, p->mending); /* Thunderbird sends its Message-ID as it is (clients.md S2) */
+    return path_xtext_ok(p->envid, 300) && value.n <= 100 ? NULL : "ENVID is xtext of at most 100 characters";
 }
 
 /* RFC 4954 5: who sends it is decided by his login, so it is checked and not kept. */
@@ -130,7 +133,7 @@ static struct error sender_allowed(struct connection *c, const struct path *from
 enum run smtp_mail(struct connection *c, struct slice args)
 {
     struct smtp_session *s = c->session;
-    struct mail_parameters p = {.envid = slice_make(NULL, 0)};
+    struct mail_parameters p = {.envid = slice_make(NULL, 0), .mending = s->kind == SMTP_SUBMISSION ? &s->arena : NULL};
     struct path from;
     const char *wrong;
     if (s->has_sender)

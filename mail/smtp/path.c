@@ -107,3 +107,22 @@ bool path_xtext_ok(struct slice s, size_t most)
     }
     return true;
 }
+
+struct slice path_xtext_of(struct slice text, struct arena *a)
+{
+    char *out = arena_alloc(a, 3 * text.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; out && i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        if (c < 0x21 || c > 0x7E)
+            return slice_make(NULL, 0);
+        if (c != '+' && c != '=') {
+            out[n++] = text.p[i];
+            continue;
+        }
+        out[n++] = '+';
+        out[n++] = "0123456789ABCDEF"[c >> 4];
+        out[n++] = "0123456789ABCDEF"[c & 15];
+    }
+    return slice_make(out, n);
+}

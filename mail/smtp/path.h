@@ -19,5 +19,7 @@ struct error path_read(struct slice *s, enum path_rule rule, struct arena *a, st
 bool path_parameter(struct slice *s, struct slice *key, struct slice *value);
 /* xtext (RFC 3461 4) without control characters after decoding, at most `most` bytes as written. */
 bool path_xtext_ok(struct slice text, size_t most);
+/* Printable ASCII as xtext, for what a client forgot to encode. p NULL: it holds something else, or no memory. */
+struct slice path_xtext_of(struct slice text, struct arena *a);
 
 #endif
