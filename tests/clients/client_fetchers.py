@@ -1,11 +1,11 @@
-"""fetchmail and getmail: fetch by POP3 and IMAP, keep or delete, and the second run fetches nothing; each message compared byte by byte."""
+"""fetchmail, getmail and mpop: fetch by POP3 and IMAP, keep or delete, and the second run fetches nothing; each message compared byte by byte."""
 import os
 import re
 
 import pytest
 
 from kantor import PASSWORD
-from kantor.programs import everything
+from kantor.programs import everything, maildir
 from kantor.shapes import plain, shapes
 
 SAVE = """#!/bin/sh
@@ -181,3 +181,40 @@ def test_getmail_reads_several_mailboxes(home, person):
     for _ in range(2):
         getmail(home, "IMAPS", person, "read_all = false", 'mailboxes = ("INBOX", "Archive", "R\u00e9sum\u00e9")')
     assert len(taken(home)) == 2
+
+
+# --- mpop
+
+def mpop(home, user, way, more=""):
+    for part in ("cur", "new", "tmp"):
+        os.makedirs(home.path("Maildir/" + part), exist_ok=True)
+    home.write(".mpoprc", """
+account kantor
+host localhost
+port %d
+user %s
+password %s
+auth on
+tls %s
+tls_starttls %s
+tls_trust_file %s
+delivery maildir %s
+received_header off
+uidls_file %s
+%s
+account default : kantor
+""" % (home.server.port("pop3s" if way == "implicit" else "pop3"), user, PASSWORD, "off" if way == "plain" else "on", "on" if way == "starttls" else "off", home.certificate,
+       home.path("Maildir"), home.path("uidls"), more))
+    return home.run("mpop").ok()
+
+
+@pytest.mark.parametrize("way", ["starttls", "implicit"])
+def test_mpop_pipelines_and_takes_each_message_once(home, person, way):
+    home.server.ctl("account", "password", person, "--password", PASSWORD)      # a password with keys for SCRAM, which it prefers
+    mails = fill(home.server, person)
+    mpop(home, person, way, "keep on\npipelining on")
+    assert [m for m, _ in maildir(home.path("Maildir"))] == sorted(mails)
+    mpop(home, person, way, "keep on\npipelining on")
+    assert len(maildir(home.path("Maildir"))) == len(mails) == len(everything(home.server, person)["INBOX"])
+    mpop(home, person, way, "keep off\npipelining on")
+    assert everything(home.server, person)["INBOX"] == [] and len(maildir(home.path("Maildir"))) == len(mails)
