@@ -94,7 +94,7 @@ TEST_RUN = PATH=/usr/bin:$$PATH BUILD=$(BUILD) tests/run
 test: test-deps
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory unit
-	$(TEST_RUN) protocol dribble crash
+	$(TEST_RUN) protocol dribble clients crash
 
 # what `make test` has no time for: 50 rounds of kill -9
 test-long: test-deps
