@@ -51,7 +51,7 @@ def test_scram_sends(home, person, tls):
 
 
 def test_recipients_come_from_the_fields_and_bcc_is_not_shown(home, person, another, server):
-    third = next(server.people)
+    third = server.people.take()
     configure(home, person)
     mail = b"From: %s\nTo: %s\nBcc: %s\nSubject: t\nDate: Mon, 24 Nov 2025 10:00:00 +0700\nMessage-ID: <m@x.example>\n\nhi\n" % (person.encode(), another.encode(), third.encode())
     home.run("msmtp", "-t", stdin=mail).ok()

@@ -38,7 +38,7 @@ def test_the_certificate_is_the_one_of_the_server(home, person):
 
 @pytest.mark.parametrize("recipients", [1, 5])
 def test_lmtp_answers_for_each_recipient(home, server, person, recipients):
-    people = [person] + [next(server.people) for _ in range(recipients - 1)]
+    people = [person] + [server.people.take() for _ in range(recipients - 1)]
     mail = plain("by lmtp")
     for _ in range(2):
         text = swaks(home, "lmtp", "a@elsewhere.example", people, mail, "--protocol", "LMTP").ok().text
@@ -57,7 +57,7 @@ def test_lmtp_says_which_recipient_failed_and_delivers_to_the_others(home, perso
 
 
 def test_a_pipelined_session_delivers(home, server, person):
-    people = [person] + [next(server.people) for _ in range(9)]
+    people = [person] + [server.people.take() for _ in range(9)]
     swaks(home, "smtp", "a@elsewhere.example", people, plain("pipelined"), "--pipeline").ok()
     swaks(home, "submission", person, people, plain("pipelined", sender=person), "--pipeline", "--tls", *login("PLAIN", person)).ok()
     assert all(len(everything(server, p)["INBOX"]) == 2 for p in people)
