@@ -61,7 +61,7 @@ def test_both_mechanisms_with_and_without_an_initial_response(server, person, co
         s.ehlo()
         s.user, s.password = person, PASSWORD
         assert s.auth(method[5:].upper(), getattr(s, method), initial_response_ok=initial)[0] == 235
-        assert "auth" not in {k for k in s.esmtp_features} or s.ehlo()[0] == 250
+        assert s.ehlo()[0] == 250 and not s.has_extn("auth")           # once is enough
 
 
 def test_the_small_commands(server, person, context):
@@ -186,7 +186,7 @@ def test_search_store_copy_and_expunge(server, imap):
 
 
 def test_the_rest_of_imaplib(imap):
-    assert b"OK" or ok(imap.capability())
+    assert b"IMAP4rev1" in ok(imap.capability())[0]
     ok(imap.enable("UTF8=ACCEPT"))
     assert b'""' in ok(imap.namespace())[0]
     assert ok(imap.xatom("ID", "NIL")) is not None
@@ -222,7 +222,7 @@ def test_pop3_reads_every_shape_twice_and_deletes_at_quit(server, person, contex
         assert p.stat()[0] == len(mails) - 1
         p.close()                                              # without QUIT: nothing is deleted
     p = poplib.POP3("localhost", server.port("pop3"), timeout=30)
-    p.user(person), p.pass_(PASSWORD), p.dele(1), p.utf8 if False else None
+    p.user(person), p.pass_(PASSWORD), p.dele(1)
     assert p.quit().startswith(b"+OK")
     assert [s.content for s in everything(server, person)["INBOX"]] == mails[1:]
 

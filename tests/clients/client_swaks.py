@@ -63,7 +63,7 @@ def test_a_pipelined_session_delivers(home, server, person):
     assert all(len(everything(server, p)["INBOX"]) == 2 for p in people)
 
 
-def test_prdr_free_mail_from_outside_reaches_a_person_over_starttls(home, person):
+def test_mail_from_outside_reaches_a_person_over_starttls(home, person):
     mail = plain("from outside")
     swaks(home, "smtp", "a@elsewhere.example", person, mail, "--tls").ok()
     assert b"with ESMTPS id" in delivered(everything(home.server, person)["INBOX"][0].content, "a@elsewhere.example", mail)

@@ -119,7 +119,7 @@ def test_mailspring_finds_its_sent_message_at_once(server, person):
 
 def test_an_expunge_of_nothing_sends_nothing(box):
     """I35: a stray EXISTS empties the mailbox at the client."""
-    assert say(box, b"1 EXPUNGE\r\n", "1 OK") == ["1 OK done"] or say(box, b"2 EXPUNGE\r\n", "2 OK")[:-1] == []
+    assert say(box, b"1 EXPUNGE\r\n", "1 OK")[:-1] == []
     assert say(box, b"3 UID EXPUNGE 1:*\r\n", "3 OK")[:-1] == []
 
 
