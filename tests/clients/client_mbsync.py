@@ -164,6 +164,34 @@ def test_a_mailbox_deleted_here_goes_there_and_the_other_way_round(home, person)
     assert not os.path.exists(home.path("mail/satu/cur"))
 
 
+CORPUS = "/work/shared/corpus/mail"
+
+
+@pytest.mark.skipif(not os.path.isdir(CORPUS), reason="the corpus of real mail is not on this machine")
+def test_real_mail_comes_down_and_goes_up_unchanged(home, person):
+    paths = sorted(os.path.join(d, f) for d, _, fs in os.walk(CORPUS) for f in fs)[::12]
+    mails = []
+    for p in paths:
+        with open(p, "rb") as f:
+            m = f.read().replace(b"\r\n", b"\n")
+        if b"\0" not in m and b"\r" not in m and b"\n\n" in m and b"\nX-TUID" not in m and m.endswith(b"\n"):
+            mails.append(m.replace(b"\n", b"\r\n"))
+    half = len(mails) // 2
+    with home.server.imap(person) as c:
+        for m in mails[:half]:
+            c.append("INBOX", m)
+    configure(home, person)
+    os.makedirs(home.path("mail/INBOX/cur")), os.mkdir(home.path("mail/INBOX/new")), os.mkdir(home.path("mail/INBOX/tmp"))
+    for i, m in enumerate(mails[half:]):
+        home.write("mail/INBOX/new/%d.made.here" % (1700000000 + i), m.replace(b"\r\n", b"\n"))
+    sync(home)
+    there = with_letters(everything(home.server, person)["INBOX"])
+    assert len(mails) > 200 and [m for m, _ in there] == sorted(mails) and here(home, "INBOX") == there
+    before = snapshot(home, person)
+    sync(home)
+    assert snapshot(home, person) == before
+
+
 def test_two_thousand_messages_come_down_once_and_go_up_once(home, person, another):
     server = home.server
     with server.imap(person, select="INBOX") as c:
