@@ -37,11 +37,11 @@ void login_forget(struct login_service *s, int64_t account);
 
 /* SCRAM verifier: StoredKey and ServerKey (RFC 5802 3). The salt is derived from the account's name and the server's secret, the same for all
  * passwords of an account, so one exchange can be checked against each of them (docs/decisions/0010-scram.md). */
-enum { SCRAM_ROUNDS = 100000, SCRAM_KEYS = 64 };
+enum { SCRAM_ROUNDS = 60000, SCRAM_KEYS = 64 }; /* libsasl refuses to compute more than 65,536 */
 
 /* crypt(3) with yescrypt into the arena, of the password in NFC. NULL: memory is out, or it is empty, longer than 256 bytes or holds a NUL. */
 char *password_hash(struct slice password, struct arena *a);
-/* `name` is the canonical primary address: its salt is the account's. ERROR_MEMORY. Worker: 100,000 rounds. */
+/* `name` is the canonical primary address: its salt is the account's. ERROR_MEMORY. Worker: 60,000 rounds. */
 struct error scram_verifier(struct login_service *s, struct slice name, struct slice password, unsigned char keys[SCRAM_KEYS]);
 /* Replaces the main password; crypt(3) forms of imports are kept: yescrypt (to 64 MB), bcrypt (to cost 14), sha256-crypt and
  * sha512-crypt (to 1,000,000 rounds), md5-crypt; ERROR_INVALID for others. `keys` NULL: no SCRAM for it (the default: a verifier is weaker than a yescrypt hash). */
@@ -57,7 +57,7 @@ struct app_password_new {
     char text[48]; /* 128 random bits in groups of four, shown once */
     unsigned char lookup[32], keys[SCRAM_KEYS];
 };
-struct error app_password_make(struct login_service *s, struct slice account_name, struct app_password_new *out); /* worker: 100,000 rounds */
+struct error app_password_make(struct login_service *s, struct slice account_name, struct app_password_new *out); /* worker: 60,000 rounds */
 struct error app_password_add(struct sql *db, int64_t account, const struct app_password_new *made, struct slice name, int scope, int64_t *id);
 struct error app_password_list(struct sql *db, int64_t account, struct arena *a, struct app_password **all, size_t *n);
 struct error app_password_remove(struct sql *db, int64_t account, int64_t id);

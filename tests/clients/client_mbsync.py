@@ -12,7 +12,7 @@ LETTERS = {"\\Seen": "S", "\\Answered": "R", "\\Flagged": "F", "\\Draft": "D", "
 NAMES = ["Proyek", "Proyek/2025", "Proyek/2025/Nov &- Des", "R&AOk-sum&AOk-", "&ZeVnLIqe-", "with blank", 'with "quotes"']
 
 
-def configure(home, user, more="", tls="None"):
+def configure(home, user, more="", tls="None", auth=None):
     service = "imaps" if tls == "IMAPS" else "imap"
     home.write(".mbsyncrc", """
 FSync no
@@ -44,7 +44,7 @@ Expunge Both
 CopyArrivalDate yes
 SyncState *
 %s
-""" % (home.server.port(service), user, PASSWORD, tls, home.certificate, "PLAIN" if tls != "None" else "LOGIN", home.path("mail"), home.path("mail"), more))
+""" % (home.server.port(service), user, PASSWORD, tls, home.certificate, auth or ("PLAIN" if tls != "None" else "LOGIN"), home.path("mail"), home.path("mail"), more))
     os.makedirs(home.path("mail"), exist_ok=True)
 
 
@@ -162,6 +162,17 @@ def test_a_mailbox_deleted_here_goes_there_and_the_other_way_round(home, person)
     sync(home)
     assert "dua" not in everything(home.server, person)
     assert not os.path.exists(home.path("mail/satu/cur"))
+
+
+@pytest.mark.parametrize("tls,auth", [("STARTTLS", "*"), ("IMAPS", "*"), ("IMAPS", "SCRAM-SHA-256")])
+def test_the_mechanism_that_it_takes_by_itself_logs_in(home, person, tls, auth):
+    """Through libsasl: whatever is strongest of what is offered; the password has keys for SCRAM."""
+    home.server.ctl("account", "password", person, "--password", PASSWORD)
+    with home.server.imap(person) as c:
+        c.append("INBOX", plain())
+    configure(home, person, tls=tls, auth=auth)
+    sync(home)
+    assert len(here(home, "INBOX")) == 1
 
 
 CORPUS = "/work/shared/corpus/mail"

@@ -7,7 +7,7 @@ import pytest
 from kantor import PASSWORD, Scram, login, plain
 
 
-# People made by --count have no SCRAM keys (100,000 rounds each); the demo's five have. Nobody fails a login as budi, so his answers never wait.
+# People made by --count have no SCRAM keys (60,000 rounds each); the demo's five have. Nobody fails a login as budi, so his answers never wait.
 BUDI = "budi@kantor.example"
 
 

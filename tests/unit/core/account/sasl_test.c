@@ -165,10 +165,10 @@ static enum error_code scram(struct world *w, struct client *c, struct login *lo
     struct slice nonce = slice_after(slice_first(server, comma), 2), rest = slice_after(server, comma + 3);
     struct slice salt64 = slice_first(rest, slice_find(rest, ','));
     assert_true(slice_starts(nonce, SLICE("abcdefgh")));
-    assert_true(slice_ends(server, SLICE(",i=100000")));
+    assert_true(slice_ends(server, SLICE(",i=60000")));
     assert_int_equal(salt64.n, 24);
     (void)EVP_DecodeBlock(salt, (const unsigned char *)salt64.p, 24);
-    (void)PKCS5_PBKDF2_HMAC(c->password, (int)strlen(c->password), salt, 16, 100000, EVP_sha256(), 32, salted);
+    (void)PKCS5_PBKDF2_HMAC(c->password, (int)strlen(c->password), salt, 16, 60000, EVP_sha256(), 32, salted);
     struct buffer cbind = {0};
     buffer_add(&cbind, slice_of(c->gs2));
     if (c->binding.p)
