@@ -227,11 +227,11 @@ def test_a_little_that_inflates_to_very_much_meets_the_same_limits(server, perso
     c.compress()
     before = server.rss()
     try:
-        c.send("a NOOP " + "x" * 20000000 + "\r\n")
+        c.send("a NOOP " + "x" * 4000000 + "\r\n")
         answer = c.response()
     except OSError:
         answer = b"* BYE"
-    assert answer.startswith(b"* BYE") and server.rss() - before < 32 * 1024 * 1024
+    assert answer.startswith(b"* BYE") and server.rss() - before < 16 * 1024 * 1024
     server.imap(person).ok("NOOP")
 
 
