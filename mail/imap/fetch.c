@@ -85,13 +85,19 @@ static struct error write_item(struct sql *db, struct fetch *f, const struct fet
     }
 }
 
-/* The items from the nth on, until one has more than a step may write. */
-static struct error write_items(struct sql *db, struct fetch *f, size_t i, const struct item *item, const struct message_index *index, struct arena *a, struct buffer *out)
+/* The items from the nth on, until one has more than a step may write. What has been sent cannot be taken back: a part that cannot be decoded is then NIL. */
+static struct error write_items(struct sql *db, struct fetch *f, size_t from, const struct item *item, const struct message_index *index, struct arena *a, struct buffer *out)
 {
-    for (; i < f->n; i++) {
+    for (size_t i = from; i < f->n; i++) {
         if (i)
             buffer_add_char(out, ' ');
-        TRY(write_item(db, f, &f->items[i], item, index, a, out));
+        struct error e = write_item(db, f, &f->items[i], item, index, a, out);
+        if (e.code == ERROR_UNSUPPORTED && from) {
+            buffer_add(out, f->items[i].kind == FETCH_BINARY_SIZE ? SLICE(" 0") : SLICE(" NIL"));
+            f->failed = e;
+        } else {
+            TRY(e);
+        }
         f->rest.next = i + 1;
         if (f->rest.left)
             return OK;
@@ -108,13 +114,15 @@ static struct slice keep(struct slice s, struct arena *a)
 /* What the rest of a message needs must outlive the row: somebody may expunge it while the client reads. */
 static void keep_message(struct fetch *f, const struct item *item, const struct message_index *index, struct arena *a)
 {
+    if (a->blocks)
+        arena_reset(a);
     f->rest.item = *item;
     f->rest.item.kw = keep(item->kw, a);
     f->rest.index = (struct message_index){.sent = index->sent, .envelope = keep(index->envelope, a), .bodystructure = keep(index->bodystructure, a), .structure = keep(index->structure, a)};
 }
 
 /* "* 7 FETCH (…)". A part that cannot be decoded takes back what was written of its message. */
-static struct error write_message(struct sql *db, struct fetch *f, uint64_t number, const struct item *item, const struct message_index *index, struct arena *a, struct arena *request, struct buffer *out)
+static struct error write_message(struct sql *db, struct fetch *f, uint64_t number, const struct item *item, const struct message_index *index, struct arena *a, struct arena *kept, struct buffer *out)
 {
     size_t before = buffer_length(out);
     buffer_add(out, SLICE("* "));
@@ -124,7 +132,7 @@ static struct error write_message(struct sql *db, struct fetch *f, uint64_t numb
     if (e.code != ERROR_NONE)
         out->end = out->start + before;
     else if (f->rest.left)
-        keep_message(f, item, index, request);
+        keep_message(f, item, index, kept);
     return e;
 }
 
@@ -163,7 +171,7 @@ static struct error walk_range(struct connection *c, struct imap_session *s, str
     while (e.code == ERROR_NONE && buffer_length(&c->out) < CONNECTION_OUTPUT_HIGH && (f->needs_index ? message_next(&messages, &item, &index) : item_next(&items, &item))) {
         uint64_t number = number_of(s, f, item.uid);
         if (number && uid_set_has(f->uids, item.uid))
-            e = write_message(db, f, number, &item, &index, &row, &c->arena, &c->out);
+            e = write_message(db, f, number, &item, &index, &row, &s->walking_row, &c->out);
         if (e.code == ERROR_UNSUPPORTED) { /* [UNKNOWN-CTE]: the others still come */
             f->failed = e;
             e = OK;
@@ -188,6 +196,7 @@ static struct error finish(struct imap_session *s, struct fetch *f, struct error
 {
     s->more = NULL;
     uid_set_free(f->uids);
+    arena_free(&s->walking_row);
     return e;
 }
 

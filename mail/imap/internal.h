@@ -87,6 +87,7 @@ struct imap_session {
     struct imap_box box;
     struct uid_set saved; /* RFC 5182 $ */
     struct uid_set walking; /* of the running FETCH or SEARCH */
+    struct arena walking_row; /* of the message whose large body a FETCH is sending */
 };
 
 struct imap_row {

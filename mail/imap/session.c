@@ -32,6 +32,7 @@ static struct error session_open(struct connection *c)
     s->state = STATE_GREETED;
     arena_init(&s->sasl_arena, 1024 * 1024);
     arena_init(&s->append_arena, ARENA_REQUEST_MAX);
+    arena_init(&s->walking_row, ARENA_REQUEST_MAX);
     buffer_add(&c->out, SLICE("* OK [CAPABILITY "));
     imap_capabilities(c, &c->out);
     buffer_printf(&c->out, "] %s Kantor ready\r\n", s->server->hostname);
@@ -45,6 +46,7 @@ static void session_close(struct connection *c)
     search_drop(s);
     imap_box_close(s);
     uid_set_free(&s->walking);
+    arena_free(&s->walking_row);
     arena_free(&s->sasl_arena);
     free(s);
 }

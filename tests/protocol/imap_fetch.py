@@ -233,3 +233,12 @@ def test_a_large_body_with_nul_bytes_is_masked_in_every_piece(server, person):
     if c.cmd("APPEND INBOX", Literal(mail, "binary+")).status == "OK":
         assert c.ok("FETCH 1 BODY.PEEK[]").fetches[1]["BODY[]"] == mail.replace(b"\0", b"\x80")
         assert c.ok("FETCH 1 BINARY.PEEK[]").fetches[1]["BINARY[]"] == mail
+
+
+def test_a_part_that_cannot_be_decoded_behind_a_large_body_ends_nothing(server, person):
+    c = server.imap(person, select="INBOX")
+    mail = BROKEN + b"line\r\n" * 200000
+    c.append("INBOX", mail, mode="plus")
+    c.ok("NOOP")
+    r = c.no("FETCH 1 (BODY.PEEK[] BINARY.SIZE[1] BINARY.PEEK[1] UID)")
+    assert r.code_name == "UNKNOWN-CTE" and r.fetches[1]["BODY[]"] == mail and r.fetches[1]["BINARY[1]"] is None and r.fetches[1]["UID"] == 1
