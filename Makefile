@@ -101,6 +101,18 @@ test-long: test-deps
 	@$(MAKE) --no-print-directory all
 	$(TEST_RUN) long
 
+# --- benches: beside Dovecot and Postfix on one disk; BENCH="--quick --only mailbox"
+BENCH ?=
+BENCH_SRC := $(wildcard tests/bench/*.c)
+$(BUILD)/bench/load: $(BENCH_SRC) $(wildcard tests/bench/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(OPT) $(WARN) -pthread -Itests/bench -o $@ $(BENCH_SRC) -lssl -lcrypto
+
+bench: deps
+	@tools/install_packages.sh conf/packages-build tests/bench/packages
+	@$(MAKE) --no-print-directory all $(BUILD)/bench/load
+	/usr/bin/python3 tests/bench/run.py --build $(BUILD) --write docs/performance.md $(BENCH)
+
 PREFIX ?= /usr
 install: all
 	install -D -m 755 $(BUILD)/kantord $(DESTDIR)$(PREFIX)/sbin/kantord
@@ -113,7 +125,7 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all man unit clean deps run test-deps test test-long install
+.PHONY: all man unit clean deps run test-deps test test-long bench install
 
 # .incbin is not seen by -MMD
 $(BUILD)/obj/core/store/schema.o: $(wildcard core/store/schema/*.sql)

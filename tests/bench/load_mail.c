@@ -74,6 +74,7 @@ size_t load_message(const struct load *load, unsigned number, char **out)
     while (filler[from] != '\n') from++;
     memcpy(*out + n, filler + from + 1, rest);
     n += rest;
+    if (rest > 0 && (*out)[n - 1] == '\r') (*out)[n - 1] = '.'; /* cut inside a line end: a bare CR is refused */
     n += (size_t)snprintf(*out + n, room - n,
                           "\r\n--=_part_%x\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
                           "<html><body><p>Message of the load.</p><p>See =C3=A9.</p></body></html>\r\n--=_part_%x--\r\n",
