@@ -26,7 +26,7 @@
 
 enum {
     CONNECTION_INPUT_MAX = 128 * 1024,  /* bytes of unconsumed input */
-    CONNECTION_OUTPUT_HIGH = 256 * 1024 /* past this a handler returns RUN_MORE */
+    CONNECTION_OUTPUT_HIGH = 64 * 1024 /* past this a handler returns RUN_MORE; what stays below is still in the core's cache when it is sent */
 };
 
 enum frame {

@@ -87,6 +87,8 @@ static enum step look_at_input(struct connection *c, enum place place)
     c->want = 0;
     switch (c->protocol->frame(c)) {
     case FRAME_LOOP:
+        if (place == ON_LOOP)
+            in->loop->answered++;
         return ran(c, c->protocol->run(c));
     case FRAME_WORKER:
         if (place == ON_WORKER)

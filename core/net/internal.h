@@ -10,6 +10,7 @@
 #include <event2/event_struct.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <zlib.h>
 
 #include "core/net/service.h"
@@ -85,18 +86,25 @@ struct loop {
     struct call *calls;
     int wake_fd;
     struct event wake;
-    uint64_t events; /* loop thread: callbacks run, for the short look-again */
+    uint64_t answered; /* loop thread: commands run here, for the short look-again */
     _Atomic int stop;
     _Atomic int asked; /* net_alive asked and it has not answered */
 };
 
+struct worker {
+    pthread_t thread;
+    sem_t wake;
+    struct pool *pool;
+    struct worker *below; /* in the stack of idle workers */
+};
+
 struct pool {
-    pthread_mutex_t lock;
-    pthread_cond_t some;
+    pthread_mutex_t lock; /* guards all but workers */
     struct connection *first, *last;
     struct call *calls, *calls_last;
-    int waiting_calls, idle, stop, n;
-    pthread_t *threads;
+    struct worker *idle; /* the one that fell idle last is woken first: its stack and cache are warm */
+    int waiting_calls, stop, n;
+    struct worker *workers;
 };
 
 /* counts by key: connections of an address, of an account */

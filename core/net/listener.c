@@ -32,7 +32,6 @@ static void on_io(evutil_socket_t fd, short what, void *arg)
     struct connection *c = arg;
     (void)fd;
     (void)what;
-    c->inner->loop->events++;
     drive_wake(c);
 }
 
@@ -248,7 +247,6 @@ static void on_accept(evutil_socket_t listening, short what, void *arg)
 {
     struct accept_event *e = arg;
     (void)what;
-    e->net->loops[0].events++;
     for (int i = 0; i < ACCEPTS_IN_A_ROW; i++) {
         struct sockaddr_storage from = {0};
         socklen_t length = sizeof from;

@@ -10,8 +10,8 @@
 #include "core/clock.h"
 #include "core/net/internal.h"
 
-/* After an event the loop looks again for so long before it sleeps: a client that answers at once finds it awake
- * (notes: half of an idle round trip is the sleep of a core). An idle server sleeps. */
+/* After a command that the loop itself answered it looks again for so long before it sleeps: a client that goes on at once finds it awake
+ * (notes: half of an idle round trip is the sleep of a core). What a worker has taken comes back later: looking would only take its core. An idle server sleeps. */
 enum { LOOK_AGAIN_US = 30 };
 
 static void handle_post(struct connection *c)
@@ -49,7 +49,6 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     uint64_t n;
     (void)what;
     (void)!read((int)fd, &n, sizeof n);
-    l->events++;
     (void)pthread_mutex_lock(&l->lock);
     struct connection *c = l->posted;
     struct call *calls = l->calls;
@@ -112,13 +111,16 @@ static void *loop_main(void *arg)
     struct loop *l = arg;
     (void)pthread_setname_np(pthread_self(), "kantor-loop");
     while (!atomic_load(&l->stop)) {
+        uint64_t seen = l->answered;
         (void)event_base_loop(l->base, EVLOOP_ONCE);
+        if (l->answered == seen)
+            continue;
+        seen = l->answered;
         int64_t until = clock_us() + LOOK_AGAIN_US;
-        uint64_t seen = l->events;
         while (clock_us() < until && !atomic_load(&l->stop)) {
             (void)event_base_loop(l->base, EVLOOP_NONBLOCK);
-            if (l->events != seen) {
-                seen = l->events;
+            if (l->answered != seen) {
+                seen = l->answered;
                 until = clock_us() + LOOK_AGAIN_US;
             }
         }

@@ -25,17 +25,42 @@ static struct call *next_job(struct pool *p, struct connection **c)
     return call;
 }
 
+/* Under the lock: the worker to wake after it, or NULL when all are busy (the next that is done finds the job). */
+static struct worker *take_idle(struct pool *p)
+{
+    struct worker *w = p->idle;
+    if (w)
+        p->idle = w->below;
+    return w;
+}
+
+static void wake(struct worker *w)
+{
+    if (w)
+        (void)sem_post(&w->wake);
+}
+
+/* Under the lock, which it leaves while it sleeps. */
+static void sleep_idle(struct worker *w)
+{
+    struct pool *p = w->pool;
+    w->below = p->idle;
+    p->idle = w;
+    (void)pthread_mutex_unlock(&p->lock);
+    while (sem_wait(&w->wake) != 0) { /* a signal */
+    }
+    (void)pthread_mutex_lock(&p->lock);
+}
+
 static void *worker_main(void *arg)
 {
-    struct pool *p = arg;
+    struct worker *w = arg;
+    struct pool *p = w->pool;
     (void)pthread_setname_np(pthread_self(), "kantor-work");
     for (;;) {
         (void)pthread_mutex_lock(&p->lock);
-        while (!p->first && !p->calls && !p->stop) {
-            p->idle++;
-            (void)pthread_cond_wait(&p->some, &p->lock);
-            p->idle--;
-        }
+        while (!p->first && !p->calls && !p->stop)
+            sleep_idle(w);
         struct connection *c;
         struct call *call = next_job(p, &c);
         (void)pthread_mutex_unlock(&p->lock);
@@ -54,15 +79,18 @@ struct error pool_start(struct pool *p, int workers)
 {
     pthread_attr_t attributes;
     (void)pthread_mutex_init(&p->lock, NULL);
-    (void)pthread_cond_init(&p->some, NULL);
-    p->threads = calloc((size_t)workers, sizeof *p->threads);
-    if (!p->threads)
+    p->workers = calloc((size_t)workers, sizeof *p->workers);
+    if (!p->workers)
         return error_make(ERROR_MEMORY, "no memory for workers");
     (void)pthread_attr_init(&attributes);
     (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    for (; p->n < workers; p->n++)
-        if (pthread_create(&p->threads[p->n], &attributes, worker_main, p) != 0)
+    for (; p->n < workers; p->n++) {
+        struct worker *w = &p->workers[p->n];
+        w->pool = p;
+        (void)sem_init(&w->wake, 0, 0);
+        if (pthread_create(&w->thread, &attributes, worker_main, w) != 0)
             break;
+    }
     (void)pthread_attr_destroy(&attributes);
     return p->n == workers ? OK : error_make(ERROR_MEMORY, "cannot start the worker threads");
 }
@@ -76,10 +104,9 @@ void pool_add(struct pool *p, struct connection *c)
     else
         p->first = c;
     p->last = c;
-    int wake = p->idle > 0;
+    struct worker *w = take_idle(p);
     (void)pthread_mutex_unlock(&p->lock);
-    if (wake)
-        (void)pthread_cond_signal(&p->some);
+    wake(w);
 }
 
 struct error pool_call(struct pool *p, void (*fn)(void *), void *arg)
@@ -90,6 +117,7 @@ struct error pool_call(struct pool *p, void (*fn)(void *), void *arg)
     *call = (struct call){.fn = fn, .arg = arg};
     (void)pthread_mutex_lock(&p->lock);
     int full = p->waiting_calls >= CALLS_MAX || p->stop;
+    struct worker *w = full ? NULL : take_idle(p);
     if (!full) {
         if (p->calls_last)
             p->calls_last->next = call;
@@ -103,20 +131,22 @@ struct error pool_call(struct pool *p, void (*fn)(void *), void *arg)
         free(call);
         return error_make(ERROR_BUSY, "too many tasks wait");
     }
-    (void)pthread_cond_signal(&p->some);
+    wake(w);
     return OK;
 }
 
 void pool_stop(struct pool *p)
 {
-    if (!p->threads)
+    if (!p->workers)
         return;
     (void)pthread_mutex_lock(&p->lock);
     p->stop = 1;
+    p->idle = NULL; /* all are woken, and none goes back */
     (void)pthread_mutex_unlock(&p->lock);
-    (void)pthread_cond_broadcast(&p->some);
     for (int i = 0; i < p->n; i++)
-        (void)pthread_join(p->threads[i], NULL);
-    free(p->threads);
-    p->threads = NULL;
+        wake(&p->workers[i]);
+    for (int i = 0; i < p->n; i++)
+        (void)pthread_join(p->workers[i].thread, NULL);
+    free(p->workers);
+    p->workers = NULL;
 }

@@ -198,14 +198,15 @@ struct error blob_enter(struct sql *db, struct blob_put *put, int64_t *id, enum 
 
 /* --- reading */
 
+/* A row of blob in use: the bytes of a small one are valid until sql_done. */
 struct found {
     int64_t size, place;
     unsigned char hash[32];
+    struct slice data;
 };
 
-static struct error find(struct sql *db, int64_t id, struct found *out)
+static struct error look(struct sql_stmt *st, int64_t id, struct found *out)
 {
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT size, place, hash FROM blob WHERE id = $1");
     sql_bind_int(st, 1, id);
     if (!sql_row(st)) {
         TRY(sql_result(st));
@@ -214,10 +215,17 @@ static struct error find(struct sql *db, int64_t id, struct found *out)
     struct slice hash = sql_blob(st, 2);
     out->size = sql_int(st, 0);
     out->place = sql_int(st, 1);
+    out->data = SLICE("");
     if (hash.n != sizeof out->hash || out->size < 0)
         return error_make(ERROR_CORRUPT, "a content row is damaged");
     memcpy(out->hash, hash.p, sizeof out->hash);
     return OK;
+}
+
+static struct error find(struct sql *db, int64_t id, struct found *out)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT size, place, hash FROM blob WHERE id = $1");
+    return look(st, id, out);
 }
 
 struct error blob_size(struct sql *db, int64_t id, int64_t *size)
@@ -261,22 +269,6 @@ static struct error read_file(struct store *s, const struct found *f, int64_t of
     return OK;
 }
 
-static struct error read_row(struct sql *db, int64_t id, int64_t offset, size_t n, char *to)
-{
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT data FROM blob WHERE id = $1");
-    sql_bind_int(st, 1, id);
-    if (!sql_row(st)) {
-        TRY(sql_result(st));
-        return error_make(ERROR_NOT_FOUND, "no such content");
-    }
-    struct slice data = sql_blob(st, 0);
-    if (data.n < (size_t)offset + n)
-        return error_make(ERROR_CORRUPT, "a content row is too short");
-    if (n)
-        memcpy(to, data.p + offset, n);
-    return OK;
-}
-
 /* Cuts the range to what is there. */
 static size_t cut(int64_t size, int64_t *offset, int64_t length)
 {
@@ -287,22 +279,39 @@ static size_t cut(int64_t size, int64_t *offset, int64_t length)
     return (size_t)(length > size - *offset ? size - *offset : length);
 }
 
-static struct error read_into(struct sql *db, int64_t id, const struct found *f, int64_t offset, size_t n, char *to)
+static struct error read_into(struct sql *db, const struct found *f, int64_t offset, size_t n, char *to)
 {
     if (n == 0)
         return OK;
-    return f->place == PLACE_FILE ? read_file(sql_store(db), f, offset, n, to) : read_row(db, id, offset, n, to);
+    if (f->place == PLACE_FILE)
+        return read_file(sql_store(db), f, offset, n, to);
+    if (f->data.n < (size_t)offset + n)
+        return error_make(ERROR_CORRUPT, "a content row is too short");
+    memcpy(to, f->data.p + offset, n);
+    return OK;
+}
+
+/* Size, place and bytes in one look: most reads are of a whole small message. */
+static struct sql_stmt *open_row(struct sql *db, int64_t id, struct found *f, struct error *e)
+{
+    struct sql_stmt *st = sql_use(db, "SELECT size, place, hash, data FROM blob WHERE id = $1");
+    *e = look(st, id, f);
+    if (e->code == ERROR_NONE && f->place != PLACE_FILE)
+        f->data = sql_blob(st, 3);
+    return st;
 }
 
 struct error blob_read(struct sql *db, int64_t id, int64_t offset, int64_t length, struct arena *a, struct slice *bytes)
 {
     struct found f;
-    TRY(find(db, id, &f));
+    struct error e;
+    SCOPED(sql_done) struct sql_stmt *st = open_row(db, id, &f, &e);
+    TRY(e);
     size_t n = cut(f.size, &offset, length);
     char *to = arena_alloc(a, n + 1);
     if (!to)
         return NO_MEMORY;
-    TRY(read_into(db, id, &f, offset, n, to));
+    TRY(read_into(db, &f, offset, n, to));
     *bytes = slice_make(to, n);
     return OK;
 }
@@ -310,12 +319,14 @@ struct error blob_read(struct sql *db, int64_t id, int64_t offset, int64_t lengt
 struct error blob_append(struct sql *db, int64_t id, int64_t offset, int64_t length, struct buffer *out)
 {
     struct found f;
-    TRY(find(db, id, &f));
+    struct error e;
+    SCOPED(sql_done) struct sql_stmt *st = open_row(db, id, &f, &e);
+    TRY(e);
     size_t n = cut(f.size, &offset, length);
     char *to = buffer_room(out, n ? n : 1);
     if (!to)
         return NO_MEMORY;
-    TRY(read_into(db, id, &f, offset, n, to));
+    TRY(read_into(db, &f, offset, n, to));
     buffer_added(out, n);
     return OK;
 }

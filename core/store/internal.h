@@ -3,6 +3,7 @@
 #define KANTOR_CORE_STORE_INTERNAL_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <sys/types.h>
@@ -36,7 +37,9 @@ struct sql {
 enum sql_mode { SQL_READ, SQL_WRITE };
 struct error sql_open(struct store *s, const char *path, enum sql_mode mode, struct sql **out);
 void sql_close(struct sql *db);
-/* One statement or several without results; for PRAGMA, BEGIN and the schema. */
+/* A statement without results, prepared once like all others: BEGIN, COMMIT, SAVEPOINT stand around every change and every reading. */
+struct error sql_do(struct sql *db, const char *literal);
+/* One statement or several without results; for PRAGMA and the schema. */
 struct error sql_exec(struct sql *db, const char *text);
 struct error sql_error(int code);
 
@@ -50,8 +53,7 @@ struct job {
     store_change_fn change;
     void *arg;
     struct error result;
-    int done;
-    pthread_cond_t wake;
+    sem_t *done; /* the waiting thread's own: it outlives the job, which is gone when its thread goes on */
     struct job *next;
 };
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/cleanup.h"
 #include "core/store/internal.h"
 
 struct error sql_error(int code)
@@ -41,6 +42,12 @@ struct store *sql_store(const struct sql *db)
     return db->store;
 }
 
+struct error sql_do(struct sql *db, const char *literal)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, literal);
+    return sql_run(st);
+}
+
 struct error sql_exec(struct sql *db, const char *text)
 {
     return sql_error(sqlite3_exec(db->handle, text, NULL, NULL, NULL));
@@ -61,8 +68,16 @@ static struct error configure(struct sql *db)
     return sql_exec(db, "PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -8192;");
 }
 
+/* SQLite counts every allocation under one lock for all threads unless it is told not to. */
+static void configure_library(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 struct error sql_open(struct store *s, const char *path, enum sql_mode mode, struct sql **out)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, configure_library);
     struct sql *db = calloc(1, sizeof *db);
     if (!db)
         return error_make(ERROR_MEMORY, "no memory for a database connection");

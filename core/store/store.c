@@ -138,12 +138,12 @@ static struct error migrate(struct store *s)
         return OK;
     if (from > 0)
         TRY(copy_before(s, from));
-    TRY(sql_exec(db, "BEGIN IMMEDIATE"));
+    TRY(sql_do(db, "BEGIN IMMEDIATE"));
     struct error e = migrate_steps(db, from);
     if (e.code == ERROR_NONE)
-        e = sql_exec(db, "COMMIT");
+        e = sql_do(db, "COMMIT");
     if (e.code != ERROR_NONE)
-        (void)sql_exec(db, "ROLLBACK");
+        (void)sql_do(db, "ROLLBACK");
     else
         e = durable_names(s->path); /* the first commit after a file was made needs its folder synced, too */
     return e;
@@ -313,7 +313,7 @@ struct sql *store_reader(struct store *s)
     struct sql *db = s->readers;
     s->readers = db->next_free;
     (void)pthread_mutex_unlock(&s->reader_lock);
-    (void)sql_exec(db, "BEGIN"); /* one snapshot for all statements until it is given back */
+    (void)sql_do(db, "BEGIN"); /* one snapshot for all statements until it is given back */
     return db;
 }
 
@@ -323,7 +323,7 @@ void store_reader_return(struct sql **held)
     if (!db)
         return;
     *held = NULL;
-    (void)sql_exec(db, "COMMIT");
+    (void)sql_do(db, "COMMIT");
     struct store *s = db->store;
     (void)pthread_mutex_lock(&s->reader_lock);
     db->next_free = s->readers;

@@ -33,13 +33,13 @@ static int on_commit(void *arg, sqlite3 *handle, const char *name, int frames)
 
 static struct error commit(struct store *s)
 {
-    struct error e = sql_exec(s->writer, "COMMIT");
+    struct error e = sql_do(s->writer, "COMMIT");
     if (e.code == ERROR_NONE) {
         metric_add(METRIC_STORE_COMMITS, 1);
         return OK;
     }
     if (!sqlite3_get_autocommit(s->writer->handle))
-        (void)sql_exec(s->writer, "ROLLBACK");
+        (void)sql_do(s->writer, "ROLLBACK");
     s->n_notes = 0;
     return e;
 }
@@ -48,7 +48,7 @@ static struct error commit(struct store *s)
 static struct error run_alone(struct store *s, struct job *job)
 {
     size_t noted = s->n_notes;
-    struct error e = sql_exec(s->writer, "BEGIN IMMEDIATE");
+    struct error e = sql_do(s->writer, "BEGIN IMMEDIATE");
     if (e.code == ERROR_NONE) {
         e = job->change(s->writer, job->arg);
         if (e.code == ERROR_NONE && sqlite3_get_autocommit(s->writer->handle))
@@ -56,7 +56,7 @@ static struct error run_alone(struct store *s, struct job *job)
         if (e.code == ERROR_NONE)
             return commit(s);
         if (!sqlite3_get_autocommit(s->writer->handle))
-            (void)sql_exec(s->writer, "ROLLBACK");
+            (void)sql_do(s->writer, "ROLLBACK");
     }
     s->n_notes = noted;
     return e;
@@ -77,7 +77,7 @@ static void run_each_alone(struct store *s, struct batch *b, const struct job *e
 static bool run_in_savepoint(struct store *s, struct batch *b, struct job *job)
 {
     size_t noted = s->n_notes;
-    struct error e = sql_exec(s->writer, "SAVEPOINT change");
+    struct error e = sql_do(s->writer, "SAVEPOINT change");
     if (e.code == ERROR_NONE)
         e = job->change(s->writer, job->arg);
     if (sqlite3_get_autocommit(s->writer->handle)) {
@@ -88,9 +88,9 @@ static bool run_in_savepoint(struct store *s, struct batch *b, struct job *job)
     }
     if (e.code != ERROR_NONE) {
         s->n_notes = noted;
-        (void)sql_exec(s->writer, "ROLLBACK TO change");
+        (void)sql_do(s->writer, "ROLLBACK TO change");
     }
-    (void)sql_exec(s->writer, "RELEASE change");
+    (void)sql_do(s->writer, "RELEASE change");
     job->result = e;
     return true;
 }
@@ -113,7 +113,7 @@ static void run_batch(struct store *s, struct batch *b)
         b->jobs[0]->result = run_alone(s, b->jobs[0]);
         return;
     }
-    e = sql_exec(s->writer, "BEGIN IMMEDIATE");
+    e = sql_do(s->writer, "BEGIN IMMEDIATE");
     if (e.code != ERROR_NONE) {
         fail_all(b, e);
         return;
@@ -188,15 +188,12 @@ static void take(struct store *s, struct batch *b)
     (void)pthread_mutex_unlock(&s->queue_lock);
 }
 
-static void answer(struct store *s, struct batch *b)
+/* Wakes the callers, without the lock of the queue: they would all wait for it at once. */
+static void answer(struct batch *b)
 {
     metric_add(METRIC_STORE_CHANGES, b->n);
-    (void)pthread_mutex_lock(&s->queue_lock);
-    for (size_t i = 0; i < b->n; i++) {
-        b->jobs[i]->done = 1;
-        (void)pthread_cond_signal(&b->jobs[i]->wake); /* under the lock: the job lies on its caller's stack */
-    }
-    (void)pthread_mutex_unlock(&s->queue_lock);
+    for (size_t i = 0; i < b->n; i++)
+        (void)sem_post(b->jobs[i]->done);
 }
 
 static void *writer_main(void *arg)
@@ -214,7 +211,7 @@ static void *writer_main(void *arg)
         metric_observe(HISTOGRAM_STORE_COMMIT, clock_us() - since);
         watch_publish(s);
         tell_health(s, &b);
-        answer(s, &b);
+        answer(&b);
         if (wal_frames >= CHECKPOINT_FRAMES)
             checkpoint(s);
     }
@@ -240,28 +237,43 @@ void writer_stop(struct store *s)
     s->writer_started = 0;
 }
 
+/* What this thread waits on for its change. */
+static sem_t *own_semaphore(void)
+{
+    static _Thread_local sem_t own;
+    static _Thread_local int made;
+    if (!made)
+        made = sem_init(&own, 0, 0) == 0;
+    return &own;
+}
+
+/* False: the store ends, or too many changes wait already. */
+static bool queue_up(struct store *s, struct job *job)
+{
+    (void)pthread_mutex_lock(&s->queue_lock);
+    bool room = !s->stop && s->waiting < WAITING_MAX;
+    if (room) {
+        if (s->last)
+            s->last->next = job;
+        else
+            s->first = job;
+        s->last = job;
+        s->waiting++;
+    }
+    (void)pthread_mutex_unlock(&s->queue_lock);
+    if (room)
+        (void)pthread_cond_signal(&s->queue_some);
+    return room;
+}
+
 struct error store_change(struct store *s, store_change_fn change, void *arg)
 {
-    struct job job = {.change = change, .arg = arg};
+    struct job job = {.change = change, .arg = arg, .done = own_semaphore()};
     int64_t since = clock_us();
-    (void)pthread_cond_init(&job.wake, NULL);
-    (void)pthread_mutex_lock(&s->queue_lock);
-    if (s->stop || s->waiting >= WAITING_MAX) {
-        (void)pthread_mutex_unlock(&s->queue_lock);
-        (void)pthread_cond_destroy(&job.wake);
+    if (!queue_up(s, &job))
         return error_make(ERROR_BUSY, "too many changes wait");
+    while (sem_wait(job.done) != 0) { /* a signal */
     }
-    if (s->last)
-        s->last->next = &job;
-    else
-        s->first = &job;
-    s->last = &job;
-    s->waiting++;
-    (void)pthread_cond_signal(&s->queue_some);
-    while (!job.done)
-        (void)pthread_cond_wait(&job.wake, &s->queue_lock);
-    (void)pthread_mutex_unlock(&s->queue_lock);
-    (void)pthread_cond_destroy(&job.wake);
     metric_observe(HISTOGRAM_STORE_CHANGE, clock_us() - since);
     return job.result;
 }

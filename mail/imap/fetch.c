@@ -164,11 +164,11 @@ static struct error walk_range(struct connection *c, struct imap_session *s, str
     struct arena row;
     struct error e = OK;
     arena_init(&row, 256 * 1024 * 1024);
-    if (f->needs_index)
-        message_scan_begin(db, s->box.collection, f->next, hi, f->changed_since, &messages);
+    if (f->parts)
+        message_scan_begin(db, s->box.collection, f->next, hi, f->changed_since, f->parts, &messages);
     else
         item_scan_begin(db, s->box.collection, f->next, hi, f->changed_since, &items);
-    while (e.code == ERROR_NONE && buffer_length(&c->out) < CONNECTION_OUTPUT_HIGH && (f->needs_index ? message_next(&messages, &item, &index) : item_next(&items, &item))) {
+    while (e.code == ERROR_NONE && buffer_length(&c->out) < CONNECTION_OUTPUT_HIGH && (f->parts ? message_next(&messages, &item, &index) : item_next(&items, &item))) {
         uint64_t number = number_of(s, f, item.uid);
         if (number && uid_set_has(f->uids, item.uid))
             e = write_message(db, f, number, &item, &index, &row, &s->walking_row, &c->out);
@@ -181,10 +181,10 @@ static struct error walk_range(struct connection *c, struct imap_session *s, str
             arena_reset(&row);
     }
     if (e.code == ERROR_NONE)
-        e = f->needs_index ? message_scan_result(&messages) : item_scan_result(&items);
+        e = f->parts ? message_scan_result(&messages) : item_scan_result(&items);
     if (buffer_length(&c->out) < CONNECTION_OUTPUT_HIGH)
         f->next = hi == UINT32_MAX ? UINT32_MAX : hi + 1; /* the range is through */
-    if (f->needs_index)
+    if (f->parts)
         message_scan_end(&messages);
     else
         item_scan_end(&items);
@@ -200,28 +200,30 @@ static struct error finish(struct imap_session *s, struct fetch *f, struct error
     return e;
 }
 
-static struct error fetch_step(struct connection *c, struct imap_session *s, struct imap_args *a)
+static struct error step(struct connection *c, struct imap_session *s, struct sql *db, struct fetch *f)
 {
-    struct fetch *f = s->more_state;
     struct error e = OK;
-    (void)a;
-    {
-        SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
-        if (f->rest.left)
-            e = write_on(db, f, &c->out);
-        while (e.code == ERROR_NONE && !f->rest.left && f->range < f->uids->n && buffer_length(&c->out) < CONNECTION_OUTPUT_HIGH) {
-            struct uid_range r = f->uids->ranges[f->range];
-            if (f->next < r.lo)
-                f->next = r.lo;
-            e = walk_range(c, s, db, f, r.hi);
-            if (f->next > r.hi || r.hi == UINT32_MAX)
-                f->range++;
-        }
+    if (f->rest.left)
+        e = write_on(db, f, &c->out);
+    while (e.code == ERROR_NONE && !f->rest.left && f->range < f->uids->n && buffer_length(&c->out) < CONNECTION_OUTPUT_HIGH) {
+        struct uid_range r = f->uids->ranges[f->range];
+        if (f->next < r.lo)
+            f->next = r.lo;
+        e = walk_range(c, s, db, f, r.hi);
+        if (f->next > r.hi || r.hi == UINT32_MAX)
+            f->range++;
     }
     if (e.code != ERROR_NONE || (f->range >= f->uids->n && !f->rest.left))
         return finish(s, f, e.code == ERROR_NONE ? f->failed : e);
     s->more = fetch_step;
     return OK;
+}
+
+static struct error fetch_step(struct connection *c, struct imap_session *s, struct imap_args *a)
+{
+    (void)a;
+    SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
+    return step(c, s, db, s->more_state);
 }
 
 /* UID FETCH … (CHANGEDSINCE n VANISHED): what is gone of the set (RFC 7162 3.2.6). */
@@ -261,6 +263,7 @@ struct error imap_fetch_run(struct connection *c, struct imap_session *s, struct
         return error_make(ERROR_MEMORY, "no memory for a FETCH");
     f->by_uid = s->row->by == BY_UID;
     f->uids = &s->walking;
+    f->arena = &c->arena;
     TRY(args_space(a));
     struct slice set = slice_first(a->rest, slice_find(a->rest, ' '));
     struct error e = imap_set_arg(s, a, f->by_uid, f->uids);
@@ -274,12 +277,10 @@ struct error imap_fetch_run(struct connection *c, struct imap_session *s, struct
         e = set_seen(s, f->uids);
     if (e.code == ERROR_NONE && f->vanished)
         e = write_vanished(c, s, f, set);
-    if (e.code == ERROR_NONE) {
-        SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
-        e = keyword_map_get(db, s->box.account, &c->arena, &f->map);
-    }
     if (e.code != ERROR_NONE || f->uids->n == 0)
         return finish(s, f, e);
     s->more_state = f;
-    return fetch_step(c, s, a);
+    SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
+    e = keyword_map_get(db, s->box.account, &c->arena, &f->map);
+    return e.code == ERROR_NONE ? step(c, s, db, f) : finish(s, f, e);
 }

@@ -3,6 +3,7 @@
 #define KANTOR_MAIL_IMAP_FETCH_H
 
 #include "mail/imap/internal.h"
+#include "mail/mailbox/index.h"
 #include "mail/mime/index.h"
 
 enum { FETCH_ITEMS_MAX = 100, SECTION_DEPTH_MAX = 50, FIELDS_MAX = 200 };
@@ -32,11 +33,12 @@ struct fetch_rest {
 
 struct fetch {
     struct fetch_rest rest;
-    struct fetch_item items[FETCH_ITEMS_MAX];
-    size_t n;
+    struct arena *arena;      /* the request's */
+    struct fetch_item *items; /* in it: a FETCH of one item should not pay for a hundred */
+    size_t n, room;
     int by_uid;
     int sets_seen;    /* a section without PEEK */
-    int needs_index;  /* the rows of `mail` */
+    enum message_parts parts; /* what is needed of the rows of `mail`; 0: nothing */
     int64_t changed_since;
     int vanished;
     struct uid_set *uids; /* the session owns it: it outlives a step */
@@ -48,6 +50,9 @@ struct fetch {
     size_t view_range;   /* the cursor in the view: */
     uint64_t view_before; /* messages before that range */
 };
+
+/* BODY[], RFC822: all the bytes, whatever parts they have. */
+static inline bool fetch_is_whole(const struct fetch_item *x) { return x->n_numbers == 0 && x->what == SECTION_WHOLE && x->kind == FETCH_SECTION; }
 
 struct error fetch_read_items(struct imap_session *s, struct imap_args *a, struct fetch *f);
 /* Writes " BODY[1]<0> {5}\r\n…" of one message. `structure` may be empty: the blob is parsed. Of a large body only the beginning is written; *rest says what is left. */

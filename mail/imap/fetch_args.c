@@ -26,6 +26,13 @@ static struct error add(struct fetch *f, const struct fetch_item *x)
             return OK;
     if (f->n == FETCH_ITEMS_MAX)
         return error_make(ERROR_LIMIT, "too many items in one FETCH");
+    if (f->n == f->room) {
+        size_t room = f->room ? 2 * f->room : 8;
+        f->items = arena_grow(f->arena, f->items, f->room * sizeof *f->items, room * sizeof *f->items);
+        if (!f->items)
+            return error_make(ERROR_MEMORY, "no memory for the items of a FETCH");
+        f->room = room;
+    }
     f->items[f->n++] = *x;
     return OK;
 }
@@ -33,7 +40,8 @@ static struct error add(struct fetch *f, const struct fetch_item *x)
 static struct error add_kind(struct fetch *f, enum fetch_kind kind)
 {
     struct fetch_item x = {.kind = kind};
-    f->needs_index |= kind == FETCH_ENVELOPE || kind == FETCH_BODYSTRUCTURE;
+    if (kind == FETCH_ENVELOPE || kind == FETCH_BODYSTRUCTURE)
+        f->parts |= MESSAGE_TEXTS;
     return add(f, &x);
 }
 
@@ -118,7 +126,8 @@ static struct error read_bracketed(struct imap_args *a, struct fetch *f, enum fe
     if (kind != FETCH_BINARY_SIZE)
         TRY(read_partial(a, &x));
     f->sets_seen |= !peek;
-    f->needs_index = 1;
+    if (!fetch_is_whole(&x))
+        f->parts |= MESSAGE_STRUCTURE;
     return add(f, &x);
 }
 
@@ -126,7 +135,8 @@ static struct error add_rfc822(struct fetch *f, const char *label, enum mime_sec
 {
     struct fetch_item x = {.kind = FETCH_SECTION, .label = slice_of(label), .what = what};
     f->sets_seen |= !peek;
-    f->needs_index = 1;
+    if (!fetch_is_whole(&x))
+        f->parts |= MESSAGE_STRUCTURE;
     return add(f, &x);
 }
 

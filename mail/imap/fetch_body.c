@@ -27,9 +27,10 @@ static struct error index_from_blob(struct sql *db, const struct item *item, str
 static struct error find(struct sql *db, const struct item *item, struct slice structure, const struct fetch_item *x, struct arena *a, struct section *out)
 {
     *out = (struct section){0};
-    if (x->n_numbers == 0 && x->what == SECTION_WHOLE && x->kind == FETCH_SECTION) {
-        out->there = 1; /* BODY[]: no need to look at parts */
-        return blob_size(db, item->blob, (int64_t *)&out->to);
+    if (fetch_is_whole(x)) {
+        out->there = 1; /* no need to look at parts */
+        out->to = (uint64_t)item->size;
+        return OK;
     }
     struct mime_index *index = arena_zero(a, 1, sizeof *index);
     int64_t size;

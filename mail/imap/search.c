@@ -275,7 +275,7 @@ static struct error walk(struct imap_session *s, struct sql *db, struct search *
     struct error e = OK;
     arena_init(&row, 256 * 1024 * 1024);
     if (x->needs_index)
-        message_scan_begin(db, s->box.collection, x->next, UINT32_MAX, -1, &messages);
+        message_scan_begin(db, s->box.collection, x->next, UINT32_MAX, -1, MESSAGE_KEYS, &messages);
     else
         item_scan_begin(db, s->box.collection, x->next, UINT32_MAX, -1, &items);
     *done = 1;

@@ -112,10 +112,21 @@ struct error message_index_get(struct sql *db, int64_t blob, struct arena *a, st
     return out->sortkey.p ? OK : NO_MEMORY;
 }
 
-void message_scan_begin(struct sql *db, int64_t collection, uint32_t lo, uint32_t hi, int64_t after, struct message_scan *scan)
+/* One literal a choice: what is not asked for is not copied out of its page. The columns of an item come first in each. */
+#define SCAN(columns)                                                                                                                   \
+    "SELECT i.uid, i.modseq, i.flags, i.blob, i.size, i.received, i.saved, i.kw" columns " FROM item i LEFT JOIN mail m ON m.blob = i.blob " \
+    "WHERE i.collection = $1 AND i.uid BETWEEN $2 AND $3 AND i.modseq > $4 ORDER BY i.uid"
+
+void message_scan_begin(struct sql *db, int64_t collection, uint32_t lo, uint32_t hi, int64_t after, enum message_parts parts, struct message_scan *scan)
 {
-    scan->st = sql_use(db, "SELECT i.uid, i.modseq, i.flags, i.blob, i.size, i.received, i.saved, i.thread, i.msg, i.kw, m.sent, m.envelope, m.bodystructure, m.structure, m.sortkey "
-                           "FROM item i LEFT JOIN mail m ON m.blob = i.blob WHERE i.collection = $1 AND i.uid BETWEEN $2 AND $3 AND i.modseq > $4 ORDER BY i.uid");
+    static const char *const texts[] = {
+        [MESSAGE_TEXTS] = SCAN(", m.envelope, m.bodystructure"),
+        [MESSAGE_STRUCTURE] = SCAN(", m.structure"),
+        [MESSAGE_BOTH] = SCAN(", m.envelope, m.bodystructure, m.structure"),
+        [MESSAGE_KEYS] = SCAN(", m.sent, m.sortkey"),
+    };
+    scan->parts = parts;
+    scan->st = sql_use(db, texts[parts]);
     sql_bind_int(scan->st, 1, collection);
     sql_bind_int(scan->st, 2, lo);
     sql_bind_int(scan->st, 3, hi);
@@ -125,11 +136,28 @@ void message_scan_begin(struct sql *db, int64_t collection, uint32_t lo, uint32_
 bool message_next(struct message_scan *scan, struct item *i, struct message_index *x)
 {
     struct sql_stmt *st = scan->st;
+    int column = 8;
     if (!sql_row(st))
         return false;
-    *i = (struct item){.uid = (uint32_t)sql_int(st, 0), .modseq = sql_int(st, 1), .flags = sql_int(st, 2), .blob = sql_int(st, 3), .size = sql_int(st, 4), .received = sql_int(st, 5),
-                       .saved = sql_is_null(st, 6) ? sql_int(st, 5) : sql_int(st, 6), .thread = sql_int(st, 7), .msg = sql_int(st, 8), .kw = sql_is_null(st, 9) ? SLICE("") : sql_text(st, 9)};
-    *x = (struct message_index){.sent = sql_int(st, 10), .envelope = sql_blob(st, 11), .bodystructure = sql_blob(st, 12), .structure = sql_blob(st, 13), .sortkey = sql_blob(st, 14)};
+    *i = (struct item){.uid = (uint32_t)sql_int(st, 0),
+                       .modseq = sql_int(st, 1),
+                       .flags = sql_int(st, 2),
+                       .blob = sql_int(st, 3),
+                       .size = sql_int(st, 4),
+                       .received = sql_int(st, 5),
+                       .saved = sql_is_null(st, 6) ? sql_int(st, 5) : sql_int(st, 6),
+                       .kw = sql_is_null(st, 7) ? SLICE("") : sql_text(st, 7)};
+    *x = (struct message_index){0};
+    if (scan->parts & MESSAGE_TEXTS) {
+        x->envelope = sql_blob(st, column++);
+        x->bodystructure = sql_blob(st, column++);
+    }
+    if (scan->parts & MESSAGE_STRUCTURE)
+        x->structure = sql_blob(st, column);
+    if (scan->parts & MESSAGE_KEYS) {
+        x->sent = sql_int(st, column++);
+        x->sortkey = sql_blob(st, column);
+    }
     return true;
 }
 

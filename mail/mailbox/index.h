@@ -38,12 +38,19 @@ struct error message_enter(struct sql *db, struct message *m, int64_t *blob);
 /* The row of a blob; slices in the arena. ERROR_NOT_FOUND: not indexed (yet): the caller reads the blob. */
 struct error message_index_get(struct sql *db, int64_t blob, struct arena *a, struct message_index *out);
 
-/* Rows of a mailbox joined with their index, for FETCH of ENVELOPE and BODYSTRUCTURE over ranges; slices valid until the next call. */
+/* Rows of a mailbox joined with that of their index which `parts` names; slices valid until the next call. A message that is not indexed has NULL slices. */
+enum message_parts {
+    MESSAGE_TEXTS = 1,     /* envelope, bodystructure */
+    MESSAGE_STRUCTURE = 2, /* structure */
+    MESSAGE_BOTH = 3,
+    MESSAGE_KEYS = 4       /* sent, sortkey */
+};
 struct message_scan {
     struct sql_stmt *st;
+    enum message_parts parts;
 };
-void message_scan_begin(struct sql *db, int64_t collection, uint32_t lo, uint32_t hi, int64_t after, struct message_scan *scan);
-bool message_next(struct message_scan *scan, struct item *item, struct message_index *index); /* index->envelope.p NULL: not indexed */
+void message_scan_begin(struct sql *db, int64_t collection, uint32_t lo, uint32_t hi, int64_t after, enum message_parts parts, struct message_scan *scan);
+bool message_next(struct message_scan *scan, struct item *item, struct message_index *index);
 struct error message_scan_result(struct message_scan *scan);
 void message_scan_end(struct message_scan *scan);
 
