@@ -58,6 +58,7 @@ struct job {
 };
 
 struct cell;
+struct view_memory;
 
 /* A bit for each id of a blob. */
 struct bitmap {
@@ -89,6 +90,8 @@ struct store {
     /* writer's thread: what the running batch changed, published after the commit */
     struct note *notes;
     size_t n_notes, size_notes;
+
+    struct view_memory *views; /* view.c; NULL: no memory for it, and SELECT reads more rows */
 
     /* watch.c */
     pthread_mutex_t watch_lock;
@@ -127,6 +130,10 @@ struct error orphan_sweep(struct store *s);
 struct error store_in_place(const struct store *s);
 int64_t setting_number(struct sql *db, struct slice name); /* 0 when absent */
 struct error setting_set_number(struct sql *db, struct slice name, int64_t value);
+
+/* --- view.c */
+struct view_memory *view_memory_new(void);
+void view_memory_free(struct view_memory *m); /* NULL allowed */
 
 /* --- writer.c */
 struct error writer_start(struct store *s);

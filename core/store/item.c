@@ -24,8 +24,9 @@ struct error item_owner(struct sql *db, int64_t collection, int64_t *account)
 
 struct error item_add(struct sql *db, struct actor who, int64_t collection, const struct item_new *item, uint32_t *uid, int64_t *modseq)
 {
-    int64_t number, account, at;
-    TRY(item_owner(db, collection, &account));
+    int64_t number, account = item->account, at;
+    if (!account)
+        TRY(item_owner(db, collection, &account));
     number = change_numbers(db, 1);
     struct touch t = {.who = who, .account = account, .collection = collection, .first = number, .modseq = number, .d_used = item->size, .d_items = 1, .d_uidnext = 1, .d_all = 1,
                       .d_unseen = !(item->flags & FLAG_SEEN), .d_deleted = (item->flags & FLAG_DELETED) != 0, .d_bytes = item->size, .keywords = item->flags, .kind = CHANGE_NEW};

@@ -58,6 +58,7 @@ struct error item_contents(struct sql *db, int64_t collection, void (*each)(void
 /* --- writing, in a change */
 
 struct item_new {
+    int64_t account;   /* the collection's, from its row read in this change; 0: looked up */
     int64_t blob, size;
     int64_t flags;
     struct slice kw;   /* overflow keywords or empty */

@@ -247,6 +247,7 @@ struct error store_open(const struct store_options *options, struct store **out)
         s->options.orphan_age_s = 86400;
     s->folder_fd = s->lock_fd = -1;
     s->path = strdup(options->path);
+    s->views = view_memory_new();
     (void)pthread_mutex_init(&s->reader_lock, NULL);
     (void)pthread_cond_init(&s->reader_free, NULL);
     (void)pthread_mutex_init(&s->queue_lock, NULL);
@@ -283,6 +284,7 @@ void store_close(struct store *s)
         sql_close(s->writer);
     }
     watch_free(s);
+    view_memory_free(s->views);
     free(s->notes);
     free(s->entered.bits);
     if (s->lock_fd >= 0)

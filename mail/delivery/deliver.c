@@ -74,8 +74,8 @@ static struct error put(struct sql *db, struct delivering *x, int64_t account)
     struct collection inbox;
     uint32_t uid;
     int64_t modseq;
-    TRY(collection_find_role(db, account, COLLECTION_MAILBOX, ROLE_INBOX, &x->scratch, &inbox));
-    struct item_new item = {.blob = x->blob, .size = x->d->message->put.size, .received = clock_now()};
+    TRY(collection_find(db, account, COLLECTION_MAILBOX, 0, SLICE("INBOX"), &x->scratch, &inbox)); /* by its key: RENAME leaves an INBOX (RFC 9051 6.3.6) */
+    struct item_new item = {.account = account, .blob = x->blob, .size = x->d->message->put.size, .received = clock_now()};
     TRY(item_add(db, (struct actor){0, 0}, inbox.id, &item, &uid, &modseq));
     *place_of(x, account) = account;
     x->n_done++;

@@ -1,4 +1,5 @@
 /* mail/imap/select.c -- SELECT, EXAMINE with CONDSTORE and QRESYNC (RFC 9051 6.3.2, RFC 7162 3.2.5), CLOSE, UNSELECT, STATUS */
+#include "core/store/view.h"
 #include "mail/imap/internal.h"
 
 enum { MATCHES_MAX = 10000 };
@@ -82,7 +83,7 @@ static struct error read_parameters(struct imap_session *s, struct imap_args *a,
 static struct error open_box(struct imap_session *s, struct sql *db, const struct mailbox *m, int read_only)
 {
     struct imap_box *b = &s->box;
-    TRY(item_uids(db, m->c.id, &b->view));
+    TRY(view_uids(db, &m->c, &b->view));
     *b = (struct imap_box){.collection = m->c.id, .account = m->c.account, .read_only = read_only, .rights = m->rights,
                            .uidvalidity = m->c.uidvalidity, .uidnext = m->c.uidnext, .modseq = m->c.modseq, .gone_modseq = m->c.modseq, .heard = m->c.modseq, .view = b->view, .keywords = m->c.keywords | 31, .watch = b->watch};
     return OK;
@@ -176,7 +177,7 @@ static struct error select_mailbox(struct connection *c, struct imap_session *s,
 {
     struct mailbox m;
     struct keyword_map map;
-    uint32_t unseen;
+    uint32_t unseen = 0;
     struct sql *db = store_reader(s->server->store);
     struct error e = mailbox_find(db, s->account, path, &c->arena, &m);
     if (e.code == ERROR_NONE && !(m.rights & RIGHT_READ))
@@ -190,7 +191,8 @@ static struct error select_mailbox(struct connection *c, struct imap_session *s,
     TRY(mailbox_find(now, s->account, path, &c->arena, &m));
     TRY(open_box(s, now, &m, read_only));
     TRY(keyword_map_get(now, m.c.account, &c->arena, &map));
-    TRY(item_first_unseen(now, m.c.id, &unseen));
+    if (!(s->enabled & ENABLED_REV2)) /* only rev1 tells it */
+        TRY(view_first_unseen(now, &m.c, &unseen));
     s->state = STATE_SELECTED;
     write_state(c, s, &m, &map, unseen, unseen ? uid_set_number_of(&s->box.view, unseen) : 0);
     if (q->given)

@@ -64,7 +64,7 @@ static struct error read_list(struct pop3_session *s, struct arena *a)
     struct collection inbox;
     struct item item;
     SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
-    TRY(collection_find_role(db, s->account, COLLECTION_MAILBOX, ROLE_INBOX, a, &inbox));
+    TRY(collection_find(db, s->account, COLLECTION_MAILBOX, 0, SLICE("INBOX"), a, &inbox));
     s->collection = inbox.id;
     s->uidvalidity = inbox.uidvalidity;
     s->messages = calloc((size_t)inbox.n_all + 1, sizeof *s->messages);

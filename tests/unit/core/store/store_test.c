@@ -6,6 +6,7 @@
 
 #include "core/store/grant.h"
 #include "core/store/keyword.h"
+#include "core/store/view.h"
 #include "core/store/watch.h"
 
 struct bulk {
@@ -30,6 +31,33 @@ static struct error bulk_change(struct sql *db, void *arg)
     default:
         return item_expunge(db, who, x->from, x->uids, 0, &x->a);
     }
+}
+
+/* What view.c remembers or concludes is what the rows say. */
+static void the_view_is_exact(struct world *w, int64_t collection)
+{
+    struct arena a;
+    struct collection c;
+    struct uid_set view = {0}, rows = {0}, difference = {0};
+    uint32_t unseen, first;
+    arena_init(&a, 1 << 20);
+    struct sql *db = store_reader(w->store);
+    assert_int_equal(collection_get(db, collection, &a, &c).code, ERROR_NONE);
+    assert_int_equal(view_uids(db, &c, &view).code, ERROR_NONE);
+    assert_int_equal(item_uids(db, collection, &rows).code, ERROR_NONE);
+    assert_int_equal(uid_set_count(&view), uid_set_count(&rows));
+    uid_set_subtract(&difference, &view, &rows);
+    assert_int_equal(difference.n, 0);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(view_first_unseen(db, &c, &unseen).code, ERROR_NONE);
+        assert_int_equal(item_first_unseen(db, collection, &first).code, ERROR_NONE);
+        assert_int_equal(unseen, first);
+    }
+    store_reader_return(&db);
+    uid_set_free(&view);
+    uid_set_free(&rows);
+    uid_set_free(&difference);
+    arena_free(&a);
 }
 
 static void random_commands_keep_every_counter_exact(void **state)
@@ -57,6 +85,7 @@ static void random_commands_keep_every_counter_exact(void **state)
         }
         uid_set_free(&x.a);
         uid_set_free(&x.b);
+        the_view_is_exact(w, boxes[step % 3]);
         if (step % 20 == 0)
             for (int i = 0; i < 3; i++)
                 counters_are_exact(w, boxes[i]);
