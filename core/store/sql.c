@@ -8,6 +8,7 @@
 
 #include "core/cleanup.h"
 #include "core/store/internal.h"
+#include "core/store/log_file.h"
 
 struct error sql_error(int code)
 {
@@ -85,7 +86,7 @@ struct error sql_open(struct store *s, const char *path, enum sql_mode mode, str
     db->writes = mode == SQL_WRITE;
     db->broken = (struct sql_stmt){.db = db, .result = SQLITE_NOMEM};
     int flags = (mode == SQL_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_URI;
-    struct error e = sql_error(sqlite3_open_v2(path, &db->handle, flags, NULL));
+    struct error e = sql_error(sqlite3_open_v2(path, &db->handle, flags, mode == SQL_WRITE ? log_file_vfs() : NULL));
     if (e.code == ERROR_NONE)
         e = configure(db);
     if (e.code != ERROR_NONE) {
