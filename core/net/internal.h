@@ -68,6 +68,7 @@ struct connection_inner {
     int64_t lingered;                        /* bytes dropped */
     int counted, zombie;                     /* loop */
     int opened, parked, framed, from_plain;  /* owner */
+    int read_full;                           /* owner: the last read took all it was given room for */
 };
 
 struct call {

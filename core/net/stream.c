@@ -12,7 +12,7 @@
 #include "core/metrics.h"
 #include "core/net/internal.h"
 
-enum { READ_BYTES = 16 * 1024, DEFLATE_STEP = 32 * 1024, WIRE_HIGH = 128 * 1024, INFLATE_WINDOW = -15, DEFLATE_WINDOW = -12, DEFLATE_MEMORY = 5 };
+enum { READ_BYTES = 16 * 1024, READ_MANY_BYTES = 64 * 1024, DEFLATE_STEP = 32 * 1024, WIRE_HIGH = 128 * 1024, INFLATE_WINDOW = -15, DEFLATE_WINDOW = -12, DEFLATE_MEMORY = 5 };
 
 /* Raw bytes to the peer; how many it took in *n. */
 static enum flow send_some(struct connection *c, struct slice s, size_t *n)
@@ -97,8 +97,9 @@ enum flow stream_flush(struct connection *c)
 static enum flow receive(struct connection *c, struct buffer *to, size_t limit)
 {
     struct connection_inner *in = c->inner;
-    if (limit > READ_BYTES && c->want <= READ_BYTES)
-        limit = READ_BYTES;
+    size_t step = in->read_full ? READ_MANY_BYTES : READ_BYTES;
+    if (limit > step && c->want <= step)
+        limit = step;
     char *room = buffer_room(to, limit);
     if (!room)
         return FLOW_ENDED;
@@ -119,6 +120,7 @@ static enum flow receive(struct connection *c, struct buffer *to, size_t limit)
         n = (size_t)got;
     }
     buffer_added(to, n);
+    in->read_full = n == limit; /* a body is coming: fewer and larger steps */
     metric_add(METRIC_BYTES_IN, n);
     return FLOW_DONE;
 }

@@ -141,26 +141,39 @@ static struct error sync_folder(struct store *s, const char *name)
     return bad ? disk_error() : OK;
 }
 
-/* Gives the synced temporary file its name; the name is durable before the row is. */
+struct error blob_sync_names(struct store *s)
+{
+    for (int i = 0; i < 256; i++) {
+        char folder[16];
+        if (!s->unsynced[i])
+            continue;
+        (void)snprintf(folder, sizeof folder, "blobs/%02x", i);
+        TRY(sync_folder(s, folder));
+        s->unsynced[i] = 0;
+    }
+    return OK;
+}
+
+/* Gives the synced temporary file its name, which blob_sync_names makes durable before the commit of the row: the folders of a whole batch
+ * are synced together, the first of which lets a journaling file system write what all of them wait for. */
 static struct error link_file(struct store *s, struct blob_put *put)
 {
     char name[80], folder[16];
     blob_file_name(put->hash, name);
     (void)snprintf(folder, sizeof folder, "blobs/%02x", put->hash[0]);
+    s->unsynced[put->hash[0]] = 1;
     if (linkat(s->folder_fd, put->name, s->folder_fd, name, 0) == 0)
-        return sync_folder(s, folder);
+        return OK;
     if (errno == EEXIST) {
         /* an orphan of a crash, perhaps torn: ours is known to be whole */
         if (unlinkat(s->folder_fd, name, 0) != 0 || linkat(s->folder_fd, put->name, s->folder_fd, name, 0) != 0)
             return disk_error();
-        return sync_folder(s, folder);
+        return OK;
     }
     if (errno != ENOENT || mkdirat(s->folder_fd, folder, 0700) != 0)
         return disk_error();
     TRY(sync_folder(s, "blobs"));
-    if (linkat(s->folder_fd, put->name, s->folder_fd, name, 0) != 0)
-        return disk_error();
-    return sync_folder(s, folder);
+    return linkat(s->folder_fd, put->name, s->folder_fd, name, 0) == 0 ? OK : disk_error();
 }
 
 static struct error find_hash(struct sql *db, struct slice hash, int64_t *id)

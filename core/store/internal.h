@@ -98,6 +98,7 @@ struct store {
     struct cell **cells;
     size_t n_cells, size_cells;
 
+    unsigned char unsynced[256]; /* writer's thread: folders under blobs/ that got a name since their last sync */
     _Atomic uint64_t temp_number; /* blob.c: names of temporary files */
 
     /* one at a time: collecting garbage, backing up (what its snapshot names must stay), repairing */
@@ -110,7 +111,9 @@ struct store {
     enum error_code failing; /* writer's thread: the failure that was logged last; ERROR_NONE: it works */
 };
 
-/* --- blob.c: "blobs/ab/abcd…" under the data folder */
+/* --- blob.c: before a commit; writer's thread. ERROR_IO, ERROR_FULL: the batch must not be committed. */
+struct error blob_sync_names(struct store *s);
+/* "blobs/ab/abcd…" under the data folder */
 void blob_file_name(const unsigned char hash[32], char out[80]);
 bool blob_hash_of_name(struct slice name, unsigned char hash[32]); /* 64 hex digits */
 enum { PLACE_ROW, PLACE_FILE };

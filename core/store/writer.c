@@ -33,7 +33,9 @@ static int on_commit(void *arg, sqlite3 *handle, const char *name, int frames)
 
 static struct error commit(struct store *s)
 {
-    struct error e = sql_do(s->writer, "COMMIT");
+    struct error e = blob_sync_names(s);
+    if (e.code == ERROR_NONE)
+        e = sql_do(s->writer, "COMMIT");
     if (e.code == ERROR_NONE) {
         metric_add(METRIC_STORE_COMMITS, 1);
         return OK;
