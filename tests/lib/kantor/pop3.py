@@ -1,7 +1,7 @@
 """The POP3 client of the tests."""
 import base64
 
-from .dialogue import Dialogue, ProtocolError
+from .dialogue import Closed, Dialogue, ProtocolError
 
 
 class Pop3(Dialogue):
@@ -41,7 +41,7 @@ class Pop3(Dialogue):
             at = self.buffer.find(b"\r\n")
             while at < 0:
                 if not self._fill():
-                    raise ProtocolError("closed inside a multi-line answer")
+                    raise Closed("closed inside a multi-line answer")
                 at = self.buffer.find(b"\r\n")
             line = self.exactly(at + 2)[:-2]
             if line == b".":
