@@ -118,6 +118,12 @@ class Dialogue:
             return True
         return bool(select.select([self.socket], [], [], seconds)[0])
 
+    def pour_away(self):
+        """Takes what is there now without looking at it."""
+        self.buffer.clear()
+        while self.waiting(0) and self._fill():
+            self.buffer.clear()
+
     def rest(self):
         """Everything until the server closes."""
         while self._fill():

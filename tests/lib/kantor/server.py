@@ -2,6 +2,7 @@
 
 `Server(folder)` serves the demo organisation on a free port base. The log goes to a file beside the folder; `stop` sends SIGTERM and asserts a clean end.
 """
+import contextlib
 import json
 import os
 import re
@@ -22,6 +23,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..")
 BUILD = os.environ.get("BUILD", "build")  # the build's folder, as in the Makefile: BUILD=build-asan
 KANTORD = os.environ.get("KANTORD", os.path.join(ROOT, BUILD, "kantord"))
 KANTORCTL = os.environ.get("KANTORCTL", os.path.join(os.path.dirname(KANTORD), "kantorctl"))
+SANITIZED = "asan" in os.path.dirname(KANTORD) or os.environ.get("KANTOR_SAN") == "address"
 PASSWORD = "demo-password"
 PORTS = {"lmtp": 24, "smtp": 25, "pop3": 110, "imap": 143, "submissions": 465, "submission": 587, "imaps": 993, "pop3s": 995, "admin": 9090}
 START_SECONDS = 60
@@ -142,6 +144,30 @@ class Server:
         """Resident bytes of the process."""
         with open("/proc/%d/statm" % self.process.pid) as f:
             return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def peak(self):
+        """The most resident bytes since the last forget_peak()."""
+        with open("/proc/%d/status" % self.process.pid) as f:
+            return int(re.search(r"VmHWM:\s+(\d+) kB", f.read())[1]) * 1024
+
+    def forget_peak(self):
+        try:
+            with open("/proc/%d/clear_refs" % self.process.pid, "w") as f:
+                f.write("5")
+        except PermissionError:
+            pass  # a server of another user: its peak since its start counts, which is stricter
+
+    @contextlib.contextmanager
+    def bounded(self, megabytes=64):
+        """What happens inside may not take more memory than that at any moment (ASan keeps freed memory: eight times as much there)."""
+        before = self.rss()
+        self.forget_peak()
+        yield
+        most = megabytes * 1048576 * (8 if SANITIZED else 1)
+        assert self.peak() - before < most, "%d MB more than before" % ((self.peak() - before) >> 20)
+
+    def descriptors(self):
+        return len(os.listdir("/proc/%d/fd" % self.process.pid))
 
     def cpu(self):
         """CPU seconds used so far."""
