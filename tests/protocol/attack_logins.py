@@ -1,11 +1,14 @@
 """Wrong-login storms: the guesser waits, everybody else does not (attacks.md AC-01, AC-12, AC-13)."""
 import base64
 
+import pytest
+
 from kantor import Bystander, plain
 
 MEGABYTE = 1048576
 
 
+@pytest.mark.slow
 def test_a_storm_of_wrong_logins_is_answered_alike_and_leaves_others_in_peace(server):
     before = server.rss()
     with Bystander(server, "dewi"):

@@ -209,6 +209,7 @@ def test_a_malformed_proxy_header_ends_the_connection(proxied, line):
 
 # --- SI-26, SI-27: recipients
 
+@pytest.mark.slow
 def test_the_recipient_limit_holds_and_doubles_are_delivered_once():
     s = configured("mail.max_recipients = 3")
     try:

@@ -99,6 +99,7 @@ def test_a_malformed_plain_message_is_refused_at_once(server, person, what):
     c.cmd("MAIL FROM:<%s>" % person, 530)
 
 
+@pytest.mark.slow
 def test_a_message_that_names_nobody_is_not_delayed_by_the_failures_of_others(server):
     """The network's counter is not a name's: it grows with every failure of an office behind one address."""
     storm = [server.imap() for n in range(12)]

@@ -36,6 +36,7 @@ def test_past_the_limit_by_address_a_sentence_is_said_and_another_address_is_ser
         s.stop()
 
 
+@pytest.mark.slow
 def test_past_the_limit_by_account_a_login_is_refused_with_limit_and_never_as_a_wrong_password():
     with Service({"process.user": "", "limit.loopback": 2}, start=False) as s:
         s.start()
@@ -72,6 +73,7 @@ def test_the_number_of_all_connections_is_bounded_and_the_server_goes_on():
         s.stop()
 
 
+@pytest.mark.slow
 def test_failed_logins_wait_longer_each_time_while_others_are_served():
     with Service({"process.user": ""}) as s:
         s.add_people("budi", "sari")
@@ -88,6 +90,7 @@ def test_failed_logins_wait_longer_each_time_while_others_are_served():
         s.stop()
 
 
+@pytest.mark.slow
 def test_a_silent_client_is_told_and_closed_at_its_deadline():
     with Service({"process.user": "", "timeout.smtp": "1s", "timeout.pop3": "1s", "timeout.login": "1s"}) as s:
         with s.smtp() as smtp, s.imap() as imap, s.pop3() as pop3:
@@ -100,6 +103,7 @@ def test_a_silent_client_is_told_and_closed_at_its_deadline():
         s.stop()
 
 
+@pytest.mark.slow
 def test_one_byte_at_a_time_does_not_put_the_deadline_off():
     with Service({"process.user": "", "timeout.smtp": "2s"}) as s:
         c, _ = greeting(s, "smtp")
@@ -117,6 +121,7 @@ def test_one_byte_at_a_time_does_not_put_the_deadline_off():
         s.stop()
 
 
+@pytest.mark.slow
 def test_a_body_in_drops_ends_at_the_deadline_of_the_whole_session():
     with Service({"process.user": "", "timeout.smtp_session": "2s"}) as s:
         s.add_people("budi")

@@ -5,6 +5,8 @@
     person   the address of a person nobody else uses, with an empty INBOX; `another` is a second one
     box      an IMAP session of `person` with INBOX selected and five messages in it; box.person says whose
 """
+import os
+
 import pytest
 
 from . import dialogue
@@ -80,6 +82,17 @@ def box(server, person):
     assert c.exists == 5
     c.person = person
     return c
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: seconds of waiting or of load; left out with KANTOR_QUICK=1")
+
+
+def pytest_collection_modifyitems(items):
+    if os.environ.get("KANTOR_QUICK") == "1":
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="KANTOR_QUICK=1"))
 
 
 @pytest.hookimpl(tryfirst=True)
