@@ -85,7 +85,7 @@ def test_a_mail_is_written_sent_and_saved_to_another_mailbox(home, person):
         s.keys("C-u")
         s.type("Archive")
         s.keys("Enter")
-        s.wait("copied to")
+        s.wait(" D   1 ")                         # saving marks it
         s.type("x")
         s.wait("dari alpine", without=("yang lama",))
         s.type("q")
