@@ -35,7 +35,7 @@ LIBS   := -lsqlite3 -levent_core -levent_pthreads -lssl -lcrypto -lcrypt -lz -li
 SRC    := $(filter-out core/kantord/% core/kantorctl/%,$(shell find $(ROOMS) -name '*.c' 2>/dev/null | sort))
 OBJ    := $(SRC:%.c=$(BUILD)/obj/%.o)
 D_OBJ  := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard core/kantord/*.c)))
-ASKED_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard core/kantord/operations*.c)) $(addprefix core/kantord/,frames.c report.c serve.c control_path.c))
+ASKED_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard core/kantord/operations*.c)) $(addprefix core/kantord/,frames.c report.c serve.c control_path.c backup_run.c restore_account.c))
 CTL_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard core/kantorctl/*.c)))
 
 all: $(BUILD)/kantord $(BUILD)/kantorctl

@@ -235,10 +235,17 @@ void config_keep_fixed(const struct config *running, struct config *fresh, void 
     }
 }
 
+static bool is_time_of_day(const char *s)
+{
+    return strlen(s) == 5 && ascii_is_digit(s[0]) && ascii_is_digit(s[1]) && s[2] == ':' && ascii_is_digit(s[3]) && ascii_is_digit(s[4]) && (s[0] - '0') * 10 + s[1] - '0' < 24 && s[3] < '6';
+}
+
 struct error config_check(const struct config *c, struct arena *a)
 {
     if (c->workers < c->readers)
         return error_make(ERROR_INVALID, arena_printf(a, "threads.readers (%lld) is larger than threads.workers (%lld); more readers than workers are never used\n", (long long)c->readers, (long long)c->workers));
+    if (!is_time_of_day(c->backup_at))
+        return error_make(ERROR_INVALID, arena_printf(a, "backup.at cannot be \"%.50s\"; write hours and minutes, like 03:00\n", c->backup_at));
     if (c->idle_imap < 30 * 60000 && c->port_base == 0)
         return error_make(ERROR_INVALID, "timeout.imap is below 30 minutes, which RFC 9051 5.4 forbids; write 30m or more\n");
     return OK;

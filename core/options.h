@@ -51,6 +51,11 @@
     X(pop3_takeover,      "timeout.pop3_takeover",   TIME,   "60s",                      0,        86400000,          "",                 "Silence after which a POP3 session loses the mailbox to the next login of its owner.") \
     X(login_timeout,      "timeout.login",           TIME,   "60s",                      1000,     3600000,           "",                 "Time until an IMAP or POP3 client must have logged in.") \
     X(proxy_trusted,      "proxy.trusted",           LIST,   "",                         0,        0,                 "",                 "Networks whose PROXY protocol header is believed; then every connection from them must send one.") \
+    R(backup_folder,      "backup.folder",           PATH,   "",                         0,        0,                 "",                 "Where nightly backups stand, each in a folder of its own; empty: none are made. Another disk is best.") \
+    X(backup_at,          "backup.at",               TEXT,   "03:00",                    0,        0,                 "",                 "When, by the clock of this machine (HH:MM).") \
+    X(backup_keep,        "backup.keep",             NUMBER, "7",                        1,        1000,              "",                 "How many nightly backups are kept.") \
+    X(backup_verify,      "backup.verify_every",     TIME,   "7d",                       0,        31536000000LL,     "",                 "How often a nightly backup is read back whole and compared; 0: never.") \
+    X(disk_alarm,         "store.disk_alarm",        SIZE,   "1G",                       0,        INT64_MAX,         "",                 "The log has an alarm when less than this is free; 0: none.") \
     R(retention,          "store.retention",         TIME,   "30d",                      0,        315360000000LL,    "",                 "How long removed mail can be restored.") \
     X(log_level,          "log.level",               CHOICE, "info",                     0,        0,                 "error|warn|info|debug", "What is logged.")
 

@@ -16,6 +16,7 @@ struct server {
     struct login_service *login;
     struct net *net;
     const struct config *_Atomic config;
+    const char *config_path; /* the file it was read from */
     const char *hostname;
 };
 

@@ -48,7 +48,7 @@ static void *answer_main(void *arg)
 static struct error answer_ourselves(const struct config *c, struct call *call)
 {
     int pair[2];
-    struct store_options options = {.path = c->data_dir, .readers = 2, .retention_s = c->retention / 1000};
+    struct store_options options = {.path = c->data_dir, .readers = 2, .retention_s = c->retention ? c->retention / 1000 : -1};
     call->server.config = c;
     call->server.hostname = c->hostname;
     log_setup(2, LOG_WARN);

@@ -13,7 +13,7 @@
 #include "core/kantorctl/sender.h"
 #include "core/kantorctl/top.h"
 #include "core/options.h"
-#include "core/store/store.h"
+#include "core/store/backup.h"
 
 static const char usage[] = "Usage: kantorctl [--demo DIR | --config FILE] OPERATION … [--json]\n"
                             "       kantorctl help OPERATION\n\n"
@@ -61,12 +61,20 @@ static int print_help_of(int n, char **words)
     return 0;
 }
 
+/* A whole server, into a folder. (One person's mail goes into the running server: `restore --from`.) */
 static int restore(const struct operation_call *k)
 {
-    struct error e = store_restore(arena_string(k->arena, k->words[1]), arena_string(k->arena, k->words[2]));
+    struct backup_facts facts;
+    int64_t held = 0;
+    const char *to = arena_string(k->arena, k->words[2]);
+    struct error e = store_restore(arena_string(k->arena, k->words[1]), to, k->arena, &facts, &held);
     if (e.code != ERROR_NONE)
         return fail(e);
-    (void)printf("restored to %.*s; set data_dir to it (or move it there) and start the server\n", SLICE_ARG(k->words[2]));
+    (void)printf("restored to %s: %lld accounts, %lld messages; set data_dir to it (or move it there) and start the server\n", to, (long long)facts.accounts, (long long)facts.messages);
+    if (access(arena_printf(k->arena, "%s/config", to), F_OK) == 0)
+        (void)printf("the configuration as it was, and certificates from outside the data folder, are in %s/config\n", to);
+    if (held)
+        (void)printf("%lld recipients of the queue are held, for their mail may have been sent since; `kantorctl queue list` shows them\n", (long long)held);
     return 0;
 }
 
@@ -107,16 +115,17 @@ static struct error find_secret(const struct operation *row, const struct operat
     return isatty(0) && isatty(2) ? secret_ask(row->flags & OPERATION_PASSWORD_NEEDED ? "New password" : "Password (empty: none yet)", k->arena, secret) : OK;
 }
 
-static int ask(const struct config *c, const struct operation *row, struct operation_call *k, char **words, int n)
+static int ask(const struct config *c, const char *config_path, const struct operation *row, struct operation_call *k, char **words, int n)
 {
     struct call call;
     struct slice secret;
     struct error e = find_secret(row, k, &secret);
     if (e.code != ERROR_NONE)
         return fail(e);
-    if (row->flags & OPERATION_LOCAL)
+    if (row->flags & OPERATION_LOCAL && !row->run)
         return top_run(c, k->arena, operation_option(k, "once").p != NULL, operation_option(k, "json").p != NULL);
     e = call_open(c, k->arena, &call);
+    call.server.config_path = config_path; /* nothing has been asked yet; a backup of a stopped server takes the file along */
     if (e.code == ERROR_NONE)
         e = call_request(&call, words, n, secret);
     int status;
@@ -145,10 +154,10 @@ static int run(const char *config, char **words, int n, struct arena *a)
     struct error e = operation_parse(&k, args, (size_t)n, &row);
     if (e.code != ERROR_NONE)
         return fail(e);
-    if (row->flags & OPERATION_LOCAL && !(row->flags & OPERATION_RUNNING))
+    if (row->flags & OPERATION_LOCAL && row->run && k.n_words == 3) /* the words of a whole restore; with --from the server does it */
         return restore(&k);
     e = config_read(config, a, &c);
-    return e.code != ERROR_NONE ? fail(error_make(ERROR_IO, e.text)) : ask(&c, row, &k, words, n);
+    return e.code != ERROR_NONE ? fail(error_make(ERROR_IO, e.text)) : ask(&c, config, row, &k, words, n);
 }
 
 int main(int argc, char **argv)

@@ -64,6 +64,8 @@ static struct error list_paths(struct kantord *k, struct list *l)
     allow(l, c->data_dir, SANDBOX_WRITE);
     control_path(c, socket, sizeof socket);
     allow(l, folder_of(arena_string(a, slice_of(socket)), a), SANDBOX_WRITE);
+    if (c->backup_folder[0])
+        allow(l, c->backup_folder, SANDBOX_WRITE);
     if (c->tls_certificates[0]) {
         TRY(certificate_files_of(c, k->server.hostname, a, &files, &n));
         for (size_t i = 0; i < n; i++) {

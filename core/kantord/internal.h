@@ -19,6 +19,7 @@ struct kantord {
     const char *config_path;
     struct server server;
     struct control *control;
+    _Atomic int stopping; /* long work of the server's own ends */
     int demo;
 };
 
@@ -48,6 +49,10 @@ void demo_settle(struct config *c, int port_base);
 struct error demo_write_config(const char *dir, int port_base, struct arena *a, const char **path);
 struct error demo_fill(struct kantord *k);
 void demo_print(const struct kantord *k);
+
+/* nightly.c: backups, verification, garbage, the disk. Gauges before threads start, timers after net_start. */
+void nightly_gauges(struct kantord *k);
+struct error nightly_start(struct kantord *k);
 
 /* gauges.c: what /metrics and `kantorctl top` read when they are asked. Before threads. */
 void gauges_register(struct kantord *k);

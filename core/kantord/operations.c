@@ -70,9 +70,12 @@ const struct operation operations[] = {
     {"Server", "top", NULL, 1, 1, OPERATION_RUNNING | OPERATION_LOCAL, NULL, "[--once]", "what the server does, each second: logins, mail, commands, bytes, queue, commits", "q ends it. --once waits one second and prints once; with --json for scripts."},
     {"Server", "counters", NULL, 1, 1, OPERATION_RUNNING | OPERATION_QUIET, run_counters, "", "the counters of /metrics", ""},
     {"Server", "reload", NULL, 1, 1, OPERATION_RUNNING, run_reload, "", "read certificates and log level anew, as SIGHUP does", "Other options need a restart. The log says whether it was done."},
-    {"Server", "check", NULL, 1, 1, 0, run_check, "[--repair]", "verify the store", ""},
-    {"Server", "backup", NULL, 2, 2, 0, run_backup, "FOLDER", "a consistent copy of the running server's store", ""},
-    {"Server", "restore", NULL, 3, 3, OPERATION_LOCAL, NULL, "BACKUP FOLDER", "make a data folder from a backup; no server may run on it", ""},
+    {"Server", "check", NULL, 1, 1, 0, run_check, "[--repair]", "verify everything; mend what can be mended, no mail is deleted",
+     "The server goes on beside it. Each finding is one line; content that cannot be read is set aside with its messages, a second check is clean."},
+    {"Server", "backup", NULL, 1, 2, 0, run_backup, "[FOLDER] [--previous FOLDER] [--verify FOLDER]", "a consistent copy of the running server with configuration and keys; or read one back",
+     "--previous: what that backup holds is linked, not copied. --verify reads a backup whole and compares every file. Nightly ones: the options backup.* of kantor.conf."},
+    {"Server", "restore", NULL, 1, 3, OPERATION_LOCAL, run_restore, "[BACKUP FOLDER] [--from FOLDER] [--account ADDRESS] [--mailbox NAME]", "make a data folder from a backup, or bring one person's mail back",
+     "BACKUP FOLDER: a whole server, into a folder on which no server runs. --from with --account: what is missing of that person's mail, or of one mailbox, into the running server."},
     {"Server", "gc", NULL, 1, 1, 0, run_gc, "", "delete now what retention has outlived", ""},
 };
 const size_t n_operations = sizeof operations / sizeof operations[0];

@@ -54,15 +54,18 @@ struct error run_grant_remove(struct operation_call *k);
 /* operations_server.c */
 struct error run_sessions_list(struct operation_call *k);
 struct error run_sessions_kill(struct operation_call *k);
-struct error run_check(struct operation_call *k);
-struct error run_backup(struct operation_call *k);
-struct error run_gc(struct operation_call *k);
 struct error run_reload(struct operation_call *k);
 struct error run_counters(struct operation_call *k);
 struct error run_queue_list(struct operation_call *k);
 struct error run_queue_show(struct operation_call *k);
 struct error run_queue_retry(struct operation_call *k);
 struct error run_queue_delete(struct operation_call *k);
+
+/* operations_store.c */
+struct error run_check(struct operation_call *k);
+struct error run_backup(struct operation_call *k);
+struct error run_restore(struct operation_call *k);
+struct error run_gc(struct operation_call *k);
 
 /* operations_import.c, operations_export.c: the server's side of messages in and out */
 struct error run_import(struct operation_call *k);

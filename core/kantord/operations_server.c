@@ -194,39 +194,7 @@ struct error run_queue_delete(struct operation_call *k)
     return OK;
 }
 
-/* --- the store */
-
-static void report_line(void *arg, const char *line)
-{
-    report_say(arg, "%s", line);
-}
-
-struct error run_check(struct operation_call *k)
-{
-    int64_t findings = 0;
-    int repair = operation_option(k, "repair").p != NULL;
-    TRY(store_check(k->server->store, repair ? STORE_CHECK_REPAIR : STORE_CHECK_ONLY, report_line, &k->report, &findings));
-    if (findings == 0) {
-        report_say(&k->report, "the store is clean");
-        return OK;
-    }
-    report_say(&k->report, "%lld findings%s", (long long)findings, repair ? "; counters were made anew, run check again" : "; --repair makes counters anew");
-    return repair ? OK : error_make(ERROR_CORRUPT, "the store is not clean; see the lines above, then `kantorctl check --repair`");
-}
-
-struct error run_backup(struct operation_call *k)
-{
-    TRY(store_backup(k->server->store, arena_string(k->arena, k->words[1]), NULL, NULL));
-    report_say(&k->report, "backed up to %.*s", SLICE_ARG(k->words[1]));
-    return OK;
-}
-
-struct error run_gc(struct operation_call *k)
-{
-    TRY(store_collect_garbage(k->server->store));
-    report_say(&k->report, "collected");
-    return OK;
-}
+/* --- the process */
 
 struct error run_reload(struct operation_call *k)
 {

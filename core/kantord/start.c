@@ -17,7 +17,7 @@
 #include "core/process/privilege.h"
 #include "mail/delivery/deliver.h"
 
-enum { DRAIN_MS = 30000, DRAIN_DEMO_MS = 3000, DAY_MS = 86400000, MINUTE_MS = 60000, OWN_DESCRIPTORS = 1000 };
+enum { DRAIN_MS = 30000, DRAIN_DEMO_MS = 3000, MINUTE_MS = 60000, OWN_DESCRIPTORS = 1000 };
 
 static sem_t stop_wanted;
 
@@ -32,17 +32,6 @@ static void every_minute(void *arg)
     struct kantord *k = arg;
     login_flush_used(k->server.login);
     delivery_retry(k->server.store);
-}
-
-static void every_day(void *arg)
-{
-    struct kantord *k = arg;
-    int64_t purged;
-    struct error e = account_purge(k->server.store, 0, &purged);
-    if (e.code == ERROR_NONE)
-        e = store_collect_garbage(k->server.store);
-    if (e.code != ERROR_NONE)
-        LOG_EVENT(LOG_WARN, "garbage-not-collected", LOG_FAILURE(e));
 }
 
 /* On a worker, by a timer of the first loop: both live, and each loop says whether it does. */
@@ -78,7 +67,7 @@ static struct error open_all(struct kantord *k)
     const struct config *c = &k->config;
     struct certificate_files *files;
     size_t n;
-    struct store_options store = {.path = c->data_dir, .readers = (int)c->readers, .retention_s = c->retention / 1000};
+    struct store_options store = {.path = c->data_dir, .readers = (int)c->readers, .retention_s = c->retention ? c->retention / 1000 : -1};
     TRY(store_open(&store, &k->server.store));
     TRY(certificate_files_of(c, k->server.hostname, &k->arena, &files, &n));
     TRY(net_certificates(k->server.net, files, n, &k->arena));
@@ -89,12 +78,13 @@ static struct error open_all(struct kantord *k)
 static struct error begin(struct kantord *k)
 {
     gauges_register(k);
+    nightly_gauges(k);
     TRY(net_signal(k->server.net, SIGTERM, on_stop, k));
     TRY(net_signal(k->server.net, SIGINT, on_stop, k));
     TRY(net_signal(k->server.net, SIGHUP, reload_wanted, k));
     TRY(net_start(k->server.net)); /* behind the signals: who waits for `ready` may end us at once */
     TRY(net_timer(k->server.net, MINUTE_MS, every_minute, k));
-    TRY(net_timer(k->server.net, DAY_MS, every_day, k));
+    TRY(nightly_start(k));
     int64_t watch = notify_watchdog_ms();
     if (watch > 0)
         TRY(net_timer(k->server.net, watch, watchdog, k));
@@ -105,9 +95,12 @@ static struct error start(struct kantord *k)
 {
     const struct config *c = &k->config;
     k->server.config = c;
+    k->server.config_path = k->config_path;
     address_set_separators(c->plus_separator);
     TRY(bind_ports(k));
     TRY(privilege_make_folder(c->data_dir, c->user, &k->arena));
+    if (c->backup_folder[0]) /* it must be there when the sandbox closes */
+        TRY(privilege_make_folder(c->backup_folder, c->user, &k->arena));
     TRY(privilege_drop(c->user, &k->arena));
     TRY(confine(k));
     TRY(open_all(k));
@@ -117,6 +110,7 @@ static struct error start(struct kantord *k)
 static void stop(struct kantord *k)
 {
     notify_send("STOPPING=1");
+    k->stopping = 1;
     control_stop(k);
     if (k->server.net)
         net_stop(k->server.net, k->demo ? DRAIN_DEMO_MS : DRAIN_MS);

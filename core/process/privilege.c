@@ -1,6 +1,8 @@
 /* core/process/privilege.c -- see privilege.h */
 #include "core/process/privilege.h"
 
+#include "core/durable.h"
+
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -25,8 +27,10 @@ static struct error find_user(const char *user, struct arena *a, struct passwd *
 
 struct error privilege_make_folder(const char *path, const char *user, struct arena *a)
 {
-    if (mkdir(path, 0700) != 0)
-        return errno == EEXIST ? OK : error_make(ERROR_IO, arena_printf(a, "cannot make the folder %s: %m", path));
+    if (access(path, F_OK) == 0)
+        return OK;
+    if (durable_folder(path, 0700).code != ERROR_NONE) /* it will hold mail: its own name must outlive a power cut, too */
+        return error_make(ERROR_IO, arena_printf(a, "cannot make the folder %s: %m", path));
     if (geteuid() != 0 || !user[0])
         return OK;
     struct passwd *p;

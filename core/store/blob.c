@@ -296,6 +296,8 @@ static struct error read_into(struct sql *db, const struct found *f, int64_t off
 {
     if (n == 0)
         return OK;
+    if (f->place == PLACE_ASIDE)
+        return error_make(ERROR_CORRUPT, "the content was damaged and was set aside by a repair");
     if (f->place == PLACE_FILE)
         return read_file(sql_store(db), f, offset, n, to);
     if (f->data.n < (size_t)offset + n)

@@ -37,6 +37,8 @@ struct sql {
 enum sql_mode { SQL_READ, SQL_WRITE };
 struct error sql_open(struct store *s, const char *path, enum sql_mode mode, struct sql **out);
 void sql_close(struct sql *db);
+/* The name under which a file that nobody writes is opened for reading: no lock, no file beside it. */
+struct error sql_uri(const char *path, char *out, size_t size);
 /* A statement without results, prepared once like all others: BEGIN, COMMIT, SAVEPOINT stand around every change and every reading. */
 struct error sql_do(struct sql *db, const char *literal);
 /* One statement or several without results; for PRAGMA and the schema. */
@@ -116,7 +118,7 @@ struct error blob_sync_names(struct store *s);
 /* "blobs/ab/abcd…" under the data folder */
 void blob_file_name(const unsigned char hash[32], char out[80]);
 bool blob_hash_of_name(struct slice name, unsigned char hash[32]); /* 64 hex digits */
-enum { PLACE_ROW, PLACE_FILE };
+enum { PLACE_ROW, PLACE_FILE, PLACE_ASIDE }; /* ASIDE: damaged, found by check --repair; never served */
 
 /* --- garbage.c */
 struct error bitmap_make(struct bitmap *b, int64_t max);
@@ -129,6 +131,7 @@ struct error retention_cut_log(struct store *s);
 struct error orphan_sweep(struct store *s);
 
 /* --- store.c */
+void store_begin(struct store *s); /* locks and empty values, so that store_close may follow */
 /* Is the data folder still where it was opened? Checked before each batch. */
 struct error store_in_place(const struct store *s);
 int64_t setting_number(struct sql *db, struct slice name); /* 0 when absent */

@@ -97,6 +97,19 @@ struct error sql_open(struct store *s, const char *path, enum sql_mode mode, str
     return OK;
 }
 
+struct error sql_uri(const char *path, char *out, size_t size)
+{
+    size_t at = (size_t)snprintf(out, size, "file:");
+    for (const char *p = path; *p; p++) {
+        if (at + 32 > size)
+            return error_make(ERROR_INVALID, "the path of a database is too long");
+        int plain = ascii_is_alnum(*p) || strchr("/._-", *p);
+        at += (size_t)snprintf(out + at, size - at, plain ? "%c" : "%%%02X", (unsigned char)*p);
+    }
+    (void)snprintf(out + at, size - at, "?immutable=1");
+    return OK;
+}
+
 void sql_close(struct sql *db)
 {
     for (size_t i = 0; i < SQL_SLOTS; i++) {

@@ -231,6 +231,17 @@ static struct error open_all(struct store *s)
     return e;
 }
 
+void store_begin(struct store *s)
+{
+    s->folder_fd = s->lock_fd = -1;
+    (void)pthread_mutex_init(&s->reader_lock, NULL);
+    (void)pthread_cond_init(&s->reader_free, NULL);
+    (void)pthread_mutex_init(&s->queue_lock, NULL);
+    (void)pthread_cond_init(&s->queue_some, NULL);
+    (void)pthread_mutex_init(&s->watch_lock, NULL);
+    (void)pthread_mutex_init(&s->maintenance, NULL);
+}
+
 struct error store_open(const struct store_options *options, struct store **out)
 {
     struct store *s = calloc(1, sizeof *s);
@@ -245,15 +256,9 @@ struct error store_open(const struct store_options *options, struct store **out)
         s->options.retention_s = 30 * 86400;
     if (s->options.orphan_age_s == 0)
         s->options.orphan_age_s = 86400;
-    s->folder_fd = s->lock_fd = -1;
+    store_begin(s);
     s->path = strdup(options->path);
     s->views = view_memory_new();
-    (void)pthread_mutex_init(&s->reader_lock, NULL);
-    (void)pthread_cond_init(&s->reader_free, NULL);
-    (void)pthread_mutex_init(&s->queue_lock, NULL);
-    (void)pthread_cond_init(&s->queue_some, NULL);
-    (void)pthread_mutex_init(&s->watch_lock, NULL);
-    (void)pthread_mutex_init(&s->maintenance, NULL);
     struct error e = s->path ? open_folder(s) : error_make(ERROR_MEMORY, "no memory for the store");
     if (e.code == ERROR_NONE)
         e = open_all(s);

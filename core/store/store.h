@@ -59,18 +59,24 @@ struct error setting_set(struct sql *db, int64_t account, struct slice name, str
  * Thread: any worker; called by a timer and by `kantorctl gc`. */
 struct error store_collect_garbage(struct store *s);
 
-/* Verifies the store: SQLite's own check, counters against rows, blobs against hashes, derived rows against blobs. Each finding is one
- * line to `report`. With `repair` counters and derived rows are made anew through `rebuild` (a kind's function, e.g. mail_index_rebuild).
- * *findings is the number of lines. Thread: worker. */
+/* Verifies the store: SQLite's own check, every content against its hash and its file, what is derived against a fresh look, counters and numbers of mailboxes
+ * and accounts against the rows, every reference. Each finding is one sentence. With STORE_CHECK_REPAIR what is derived is made anew, content that cannot be
+ * read is set aside (its messages go to the tombstones), rows that name nothing go; no mail is deleted, and a second check finds nothing (but what the
+ * sentences leave to an administrator). Reads in short snapshots and mends in short changes: the server goes on beside it. Thread: any worker. */
 enum store_check_mode { STORE_CHECK_ONLY, STORE_CHECK_REPAIR };
-struct error store_check(struct store *s, enum store_check_mode mode, void (*report)(void *arg, const char *line), void *arg, int64_t *findings);
+enum derived { DERIVED_RIGHT, DERIVED_MISSING, DERIVED_WRONG };
 
-/* A consistent copy of the running store into the folder `to` (made, 0700; refused when it holds something): database by SQLite's backup
- * calls in small steps, blob files by link or copy, and a manifest with hashes written last. Thread: worker. */
-struct error store_backup(struct store *s, const char *to, void (*progress)(void *arg, int64_t done, int64_t total), void *arg);
-/* Checks the manifest of `from`, then copies it to the (absent or empty) folder `to`, gives it a new epoch and raises the store's number
- * and every uidnext far enough (by 2^20) that no uid or modseq given out after the backup comes again; uidvalidity stays (clients.md
- * rule 4). No server may run on `to`. */
-struct error store_restore(const char *from, const char *to);
+struct store_check {
+    enum store_check_mode mode;
+    void (*finding)(void *arg, const char *line);
+    void (*progress)(void *arg, const char *line); /* how far it is, notes; NULL: not wanted */
+    void *arg;
+    /* Of the domain whose derived rows belong to contents (mail: message_index_look, message_index_mend); NULL: not looked at. The second runs outside a change
+     * and makes its own. ERROR_NOT_FOUND: the content is gone. */
+    struct error (*derived)(struct sql *db, int64_t blob, struct arena *a, enum derived *state);
+    struct error (*derive)(struct store *s, int64_t blob);
+    int64_t findings; /* out */
+};
+struct error store_check(struct store *s, struct store_check *check);
 
 #endif

@@ -178,14 +178,47 @@ struct error message_derive(struct sql *db, int64_t blob, struct arena *a, struc
     return derive(bytes, a, out);
 }
 
-struct error message_index_rebuild(struct sql *db, int64_t blob)
+static bool same_index(const struct message_index *x, const struct message_index *y)
+{
+    return x->sent == y->sent && slice_eq(x->envelope, y->envelope) && slice_eq(x->bodystructure, y->bodystructure) && slice_eq(x->structure, y->structure) && slice_eq(x->sortkey, y->sortkey);
+}
+
+struct error message_index_look(struct sql *db, int64_t blob, struct arena *a, enum derived *state)
+{
+    struct message_index stored, fresh;
+    struct error e = message_index_get(db, blob, a, &stored);
+    *state = DERIVED_MISSING;
+    if (e.code == ERROR_NOT_FOUND)
+        return OK;
+    TRY(e);
+    TRY(message_derive(db, blob, a, &fresh));
+    *state = same_index(&stored, &fresh) ? DERIVED_RIGHT : DERIVED_WRONG;
+    return OK;
+}
+
+struct mending {
+    int64_t blob;
+    struct message_index index;
+};
+
+static struct error mend_change(struct sql *db, void *arg)
+{
+    struct mending *m = arg;
+    int64_t size;
+    TRY(blob_size(db, m->blob, &size)); /* it may have gone meanwhile */
+    return insert(db, m->blob, &m->index);
+}
+
+struct error message_index_mend(struct store *s, int64_t blob)
 {
     struct arena a;
-    struct message_index x;
-    arena_init(&a, 512 * 1024 * 1024);
-    struct error e = message_derive(db, blob, &a, &x);
+    struct mending m = {.blob = blob};
+    arena_init(&a, (size_t)4 << 30);
+    struct sql *db = store_reader(s);
+    struct error e = message_derive(db, blob, &a, &m.index);
+    store_reader_return(&db);
     if (e.code == ERROR_NONE)
-        e = insert(db, blob, &x);
+        e = store_change(s, mend_change, &m);
     arena_free(&a);
     return e;
 }

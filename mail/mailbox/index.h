@@ -1,7 +1,7 @@
 /* mail/mailbox/index.h -- what is derived from a message's bytes, once for each blob
  *
  * Computed by a worker before the change (message_prepare), stored with the blob by the change, never touched again: listing a mailbox reads these
- * rows and never opens a body. Everything here can be made again from the blobs (message_index_rebuild, used by `kantorctl check --repair`).
+ * rows and never opens a body. Everything here can be made again from the blobs (message_index_mend, used by `kantorctl check --repair`).
  */
 #ifndef KANTOR_MAIL_MAILBOX_INDEX_H
 #define KANTOR_MAIL_MAILBOX_INDEX_H
@@ -57,7 +57,8 @@ void message_scan_end(struct message_scan *scan);
 /* What the row of a blob would hold, from its bytes: for a message that is not indexed yet. Texts in the arena. */
 struct error message_derive(struct sql *db, int64_t blob, struct arena *a, struct message_index *out);
 
-/* Makes the row of a blob anew from its bytes (in a change). */
-struct error message_index_rebuild(struct sql *db, int64_t blob);
+/* For store_check: is the row of a blob what its bytes say? Mends it: parsed by the calling worker, written in a change. ERROR_NOT_FOUND: no such blob. */
+struct error message_index_look(struct sql *db, int64_t blob, struct arena *a, enum derived *state);
+struct error message_index_mend(struct store *s, int64_t blob);
 
 #endif
