@@ -128,6 +128,20 @@ static struct error copy_before(struct store *s, int from)
     return sql_error(code);
 }
 
+/* What an upgrade must not change. */
+struct rows {
+    int64_t accounts, collections, items, gone, blobs, queued;
+};
+
+static struct error count_rows(struct sql *db, struct rows *out)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT (SELECT count(*) FROM account), (SELECT count(*) FROM collection), (SELECT count(*) FROM item), (SELECT count(*) FROM gone), "
+                                                       "(SELECT count(*) FROM blob), (SELECT count(*) FROM queue)");
+    if (sql_row(st))
+        *out = (struct rows){sql_int(st, 0), sql_int(st, 1), sql_int(st, 2), sql_int(st, 3), sql_int(st, 4), sql_int(st, 5)};
+    return sql_result(st);
+}
+
 static struct error migrate(struct store *s)
 {
     struct sql *db = s->writer;
@@ -136,17 +150,26 @@ static struct error migrate(struct store *s)
         return error_make(ERROR_UNSUPPORTED, "this data folder was written by a newer Kantor; install that version or newer (nothing was changed)");
     if (from == schema_version())
         return OK;
-    if (from > 0)
+    struct rows before = {0}, after = {0};
+    if (from > 0) {
         TRY(copy_before(s, from));
+        TRY(count_rows(db, &before));
+    }
     TRY(sql_do(db, "BEGIN IMMEDIATE"));
     struct error e = migrate_steps(db, from);
+    if (e.code == ERROR_NONE && from > 0)
+        e = count_rows(db, &after);
+    if (e.code == ERROR_NONE && memcmp(&before, &after, sizeof before) != 0)
+        e = error_make(ERROR_CORRUPT, "rows would be lost");
     if (e.code == ERROR_NONE)
         e = sql_do(db, "COMMIT");
     if (e.code != ERROR_NONE)
         (void)sql_do(db, "ROLLBACK");
-    else
-        e = durable_names(s->path); /* the first commit after a file was made needs its folder synced, too */
-    return e;
+    if (e.code != ERROR_NONE && e.code != ERROR_FULL)
+        return error_make(e.code, "the upgrade of the data folder failed and was taken back: nothing was changed; run the earlier version, and tell us");
+    if (e.code != ERROR_NONE)
+        return error_make(e.code, "the disk is too full to upgrade the data folder: nothing was changed; make room and start again");
+    return durable_names(s->path); /* the first commit after a file was made needs its folder synced, too */
 }
 
 static int64_t last_number(struct sql *db)
