@@ -29,7 +29,8 @@ const struct operation operations[] = {
     {"Accounts", "account", "remove", 3, 3, 0, run_account_remove, "ADDRESS [--now]", "remove an account, a group or a shared mailbox; it can be restored for a time",
      "For store.retention (30 days by default) everything is kept and the address stays reserved; `kantorctl account restore` brings it back. --now deletes it for good and frees the address."},
     {"Accounts", "account", "restore", 3, 3, 0, run_account_restore, "ADDRESS", "bring a removed account back", ""},
-    {"Accounts", "account", "quota", 3, 4, 0, run_account_quota, "ADDRESS [SIZE|none]", "show or set how much mail an account may keep", "SIZE is a number with K, M or G: 5G."},
+    {"Accounts", "account", "quota", 3, 4, 0, run_account_quota, "ADDRESS [SIZE|none] [--messages N]", "show or set how much mail an account may keep",
+     "SIZE is a number with K, M or G: 5G. --messages: how many at most; 0: any number."},
     {"Accounts", "account", "export", 4, 4, OPERATION_MESSAGES_OUT, run_account_export, "ADDRESS DIR", "a whole person into a folder: all mail as Maildir, and what belongs to it as JSON",
      "DIR is made. DIR/account.json holds name, quota, aliases, grants, subscriptions and mailboxes; DIR/mail is a Maildir++ tree that other programs read, with an index of uid, flags, keywords "
      "and dates beside each mailbox."},

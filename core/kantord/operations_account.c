@@ -282,6 +282,7 @@ struct changing {
     struct operation_call *k;
     enum { SUSPEND, RESUME, REMOVE, RESTORE, QUOTA, PASSWORD, RENAME, TITLE } what;
     int64_t number;
+    int64_t messages; /* of a quota; -1: as it was */
     struct address address;
     struct slice hash;
     const unsigned char *keys;
@@ -306,7 +307,7 @@ static struct error change(struct sql *db, void *arg)
     case RESTORE:
         return account_restore(db, id);
     case QUOTA:
-        return account_set_quota(db, id, x->number, x->account.quota_items);
+        return account_set_quota(db, id, x->number, x->messages < 0 ? x->account.quota_items : x->messages);
     case RENAME:
         return account_rename(db, id, &x->address,
                               operation_option(x->k, "drop-old").p ? ACCOUNT_DROP_OLD_NAME : ACCOUNT_KEEP_OLD_NAME);
@@ -385,15 +386,29 @@ struct error run_account_rename(struct operation_call *k)
     return change_account(k, &x, arena_printf(k->arena, "is now %s", address_text(&x.address, k->arena)));
 }
 
+/* What was given; the other limit stays. */
+static struct error set_quota(struct operation_call *k, struct slice messages)
+{
+    struct changing x = {.what = QUOTA, .messages = -1};
+    struct account account;
+    uint64_t n;
+    if (messages.p && !slice_number(messages, INT64_MAX, &n))
+        return error_make(ERROR_INVALID, "--messages takes a number; 0: any number");
+    if (messages.p)
+        x.messages = (int64_t)n;
+    TRY(operation_account_now(k, k->words[2], &account));
+    x.number = account.quota;
+    if (k->n_words == 4)
+        TRY(operation_size(k, k->words[3], &x.number));
+    return change_account(k, &x, x.number || x.messages > 0 ? "has another quota" : "has no quota");
+}
+
 struct error run_account_quota(struct operation_call *k)
 {
-    struct changing x = {.what = QUOTA};
+    struct slice messages = operation_option(k, "messages");
     struct account account;
-    if (k->n_words == 4) {
-        TRY(operation_size(k, k->words[3], &x.number));
-        TRY(change_account(k, &x, x.number ? "has another quota" : "has no quota"));
-        return OK;
-    }
+    if (k->n_words == 4 || messages.p)
+        return set_quota(k, messages);
     TRY(operation_account_now(k, k->words[2], &account));
     report_one(&k->report, "address used quota percent items");
     report_text(&k->report, account.name);

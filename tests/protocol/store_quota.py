@@ -68,7 +68,7 @@ def test_deliveries_at_once_fill_the_quota_and_never_pass_it(server, person):
 
 
 def test_the_number_of_messages_has_a_limit_of_its_own(server, person):
-    server.ctl("account", "quota", person, "none", "--messages", 10)
+    server.ctl("account", "quota", person, "--messages", 10)
     refused = many_at_once(server, person)
     assert used(server, person)[1] == 10 and len(refused) == 30
     assert {(r.code, r.enhanced) for r in refused} <= {(452, "4.2.2"), (552, "5.2.2")}

@@ -1,10 +1,13 @@
 /* The store as its users see it: changes are durable and whole, counters stay exact, readers see snapshots */
 #include "tests/unit/core/store/world.h"
 
+#include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/wait.h>
 
 #include "core/store/grant.h"
+#include "core/store/internal.h"
 #include "core/store/keyword.h"
 #include "core/store/view.h"
 #include "core/store/watch.h"
@@ -232,6 +235,79 @@ static void a_failing_change_does_not_hurt_its_neighbours_in_the_batch(void **st
     assert_int_equal(c.n_all, 400);
 }
 
+/* Ends SQLite's whole transaction, as a full disk or an I/O error does inside a change. */
+static struct error ruin(struct sql *db, void *arg)
+{
+    (void)arg;
+    return sql_exec(db, "INSERT OR ROLLBACK INTO setting (account, name, value) VALUES (0, 'epoch', 'x')");
+}
+
+struct hold {
+    sem_t taken, released;
+};
+
+static struct error hold_the_writer(struct sql *db, void *arg)
+{
+    struct hold *h = arg;
+    (void)db;
+    (void)sem_post(&h->taken);
+    while (sem_wait(&h->released) != 0) {
+    }
+    return OK;
+}
+
+struct queued {
+    struct world *w;
+    pthread_t thread;
+    store_change_fn change;
+    void *arg;
+    struct error result;
+};
+
+static void *run_queued(void *arg)
+{
+    struct queued *q = arg;
+    q->result = q->change ? store_change(q->w->store, q->change, q->arg) : add(q->w, q->w->other, "a neighbour", 0, NULL);
+    return NULL;
+}
+
+static void wait_until_queued(struct world *w, int n)
+{
+    for (int waiting = -1; waiting != n;) {
+        (void)pthread_mutex_lock(&w->store->queue_lock);
+        waiting = w->store->waiting;
+        (void)pthread_mutex_unlock(&w->store->queue_lock);
+        (void)sched_yield();
+    }
+}
+
+static void a_change_that_ends_the_whole_transaction_fails_alone(void **state)
+{
+    struct world *w = *state;
+    struct hold held;
+    (void)sem_init(&held.taken, 0, 0);
+    (void)sem_init(&held.released, 0, 0);
+    struct queued first = {.w = w, .change = hold_the_writer, .arg = &held}, rest[7];
+    assert_int_equal(pthread_create(&first.thread, NULL, run_queued, &first), 0);
+    (void)sem_wait(&held.taken);
+    for (int i = 0; i < 7; i++) { /* neighbours before and behind, two bad ones */
+        rest[i] = (struct queued){.w = w, .change = i == 2 || i == 5 ? ruin : NULL};
+        assert_int_equal(pthread_create(&rest[i].thread, NULL, run_queued, &rest[i]), 0);
+        wait_until_queued(w, i + 1);
+    }
+    (void)sem_post(&held.released);
+    (void)pthread_join(first.thread, NULL);
+    for (int i = 0; i < 7; i++) {
+        (void)pthread_join(rest[i].thread, NULL);
+        assert_int_equal(rest[i].result.code == ERROR_NONE, i != 2 && i != 5);
+    }
+    counters_are_exact(w, w->other);
+    SCOPED(store_reader_return) struct sql *db = store_reader(w->store);
+    struct collection c;
+    assert_int_equal(collection_get(db, w->other, &w->arena, &c).code, ERROR_NONE);
+    assert_int_equal(c.n_all, 5); /* each once: nothing lost, nothing twice */
+}
+
 static void what_was_acknowledged_before_kill_9_is_there_afterwards(void **state)
 {
     struct world *w = *state;
@@ -378,6 +454,7 @@ int main(void)
         T(store_unchanged_since_refuses_those_that_moved_on),
         T(what_changed_and_what_vanished_since_a_number_is_exact),
         T(a_failing_change_does_not_hurt_its_neighbours_in_the_batch),
+        T(a_change_that_ends_the_whole_transaction_fails_alone),
         T(what_was_acknowledged_before_kill_9_is_there_afterwards),
         T(a_second_process_is_refused_with_a_sentence),
         T(everything_is_denied_unless_a_grant_allows_it),
