@@ -26,6 +26,10 @@ LINK   += -fsanitize=address,undefined
 else ifeq ($(SAN),thread)
 HARDEN += -fsanitize=thread -DKANTOR_DEBUG
 LINK   += -fsanitize=thread
+else ifeq ($(SAN),fuzzer)
+HARDEN += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -DKANTOR_DEBUG
+LINK   += -fsanitize=fuzzer,address,undefined
+FUZZ_MAIN :=
 else
 HARDEN += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
@@ -76,6 +80,26 @@ $(BUILD)/man/%: $(BUILD)/kantord
 
 man: $(MAN)
 
+# --- fuzz targets: tests/fuzz/NAME_fuzz.c; without libFuzzer they replay files
+FUZZ_SECONDS ?= 60
+FUZZ_MAIN ?= $(BUILD)/obj/tests/fuzz/replay.o
+FUZZ_NAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
+FUZZ_BIN := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/%_fuzz)
+
+$(BUILD)/tests/fuzz/%_fuzz: tests/fuzz/%_fuzz.c $(BUILD)/obj/tests/fuzz/session.o $(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/libkantor.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(LINK) -o $@ $< $(BUILD)/obj/tests/fuzz/session.o $(FUZZ_MAIN) $(BUILD)/libkantor.a $(LIBS)
+
+fuzz-replay: $(FUZZ_BIN)
+	@tools/fuzz.sh replay $(BUILD)/tests/fuzz
+
+# builds with clang in a folder of its own and runs each target; one line a target
+fuzz:
+	@$(MAKE) --no-print-directory BUILD=build-fuzz CC=clang SAN=fuzzer OPT="-O1 -g" fuzz-build
+	@tools/fuzz.sh run build-fuzz/tests/fuzz $(FUZZ_SECONDS) $(FUZZ_NAMES)
+
+fuzz-build: $(FUZZ_BIN)
+
 # --- the two commands
 deps:
 	@tools/install_packages.sh conf/packages-build
@@ -94,7 +118,8 @@ TEST_RUN = PATH=/usr/bin:$$PATH BUILD=$(BUILD) tests/run
 test: test-deps
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory unit
-	$(TEST_RUN) protocol dribble clients crash
+	@$(MAKE) --no-print-directory fuzz-replay
+	$(TEST_RUN) protocol dribble clients corpus crash
 
 # what `make test` has no time for: 50 rounds of kill -9
 test-long: test-deps
@@ -125,7 +150,7 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all man unit clean deps run test-deps test test-long bench install
+.PHONY: all man unit clean deps run test-deps test test-long bench fuzz fuzz-build fuzz-replay install
 
 # .incbin is not seen by -MMD
 $(BUILD)/obj/core/store/schema.o: $(wildcard core/store/schema/*.sql)

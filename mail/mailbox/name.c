@@ -50,6 +50,7 @@ static bool shifted(struct slice *s, struct buffer *out)
 
 bool name_from_utf7(struct slice s, struct buffer *out)
 {
+    const char *shift_end = NULL; /* "&…-&…-" is one shift too many (RFC 3501 5.1.3): a second spelling of a name */
     while (s.n) {
         char c = s.p[0];
         s = slice_after(s, 1);
@@ -60,8 +61,10 @@ bool name_from_utf7(struct slice s, struct buffer *out)
         } else if (s.n && s.p[0] == '-') {
             buffer_add_char(out, '&');
             s = slice_after(s, 1);
-        } else if (!shifted(&s, out)) {
+        } else if (s.p - 1 == shift_end || !shifted(&s, out)) {
             return false;
+        } else {
+            shift_end = s.p;
         }
     }
     return true;

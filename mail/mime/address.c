@@ -117,11 +117,27 @@ static struct error read_angle(struct reader *r)
         x.name = slice_make(NULL, 0);
     if (n)
         TRY(add(r, x));
-    /* what stands between '>' and the next ',' is noise, unless it is a comment */
-    while (r->rest.n && r->rest.p[0] != ',' && r->rest.p[0] != ';')
-        r->rest = slice_after(r->rest, 1);
+    /* what stands between '>' and the next ',' is noise; a comma in a comment there is none of the list */
+    while (r->rest.n && r->rest.p[0] != ',' && r->rest.p[0] != ';') {
+        if (r->rest.p[0] == '(')
+            read_comment(r);
+        else
+            r->rest = slice_after(r->rest, 1);
+    }
     forget(r);
     return OK;
+}
+
+/* "[IPv6:2001:db8::1]": a domain literal, as it stands; its ':' begins no group. */
+static void read_literal(struct reader *r)
+{
+    size_t n = slice_find(r->rest, ']');
+    for (size_t i = 0; i < n; i++)
+        if (!ascii_is_space(r->rest.p[i]))
+            gather(r, r->rest.p[i]);
+    if (n < r->rest.n)
+        gather(r, ']');
+    r->rest = slice_after(r->rest, n + 1);
 }
 
 /* At ',' or the end: the gathered phrase is a bare address, or a name without one. */
@@ -188,6 +204,8 @@ struct error address_list_parse(struct slice value, struct arena *a, struct mime
         } else if (ascii_is_space(c)) {
             r.space = 1;
             r.rest = slice_after(r.rest, 1);
+        } else if (c == '[' && r.at_sign != SIZE_MAX && r.at_sign + 1 == r.n) {
+            read_literal(&r);
         } else {
             if (c == '@')
                 r.at_sign = r.n;

@@ -10,33 +10,40 @@ enum { NAME_MAX_BYTES = 40 };
 
 #define REPLACEMENT SLICE("\xEF\xBF\xBD")
 
-static bool is_name(struct slice s, struct slice want)
-{
-    return slice_eq_nocase(s, want);
-}
-
 static bool is_utf8(struct slice charset)
 {
-    return charset.n == 0 || is_name(charset, SLICE("utf-8")) || is_name(charset, SLICE("us-ascii")) || is_name(charset, SLICE("ascii")) || is_name(charset, SLICE("utf8"));
+    static const struct slice names[] = {{"utf-8", 5}, {"us-ascii", 8}, {"ascii", 5}, {"utf8", 4}, {"unicode-1-1-utf-8", 17}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (slice_eq_nocase(charset, names[i]))
+            return true;
+    return charset.n == 0;
 }
+
+/* Names that mail has and iconv does not, and small charsets whose name senders say when they mean the large one. */
+static const struct {
+    struct slice name;
+    const char *iconv;
+} aliases[] = {
+    {{"gb2312", 6}, "GB18030"},           {{"gbk", 3}, "GB18030"},           {{"x-gbk", 5}, "GB18030"},         {{"windows-936", 11}, "GB18030"},   {{"iso-8859-1", 10}, "WINDOWS-1252"},
+    {{"iso8859-1", 9}, "WINDOWS-1252"},   {{"8859_1", 6}, "WINDOWS-1252"},   {{"latin1", 6}, "WINDOWS-1252"},   {{"iso_8859-1", 10}, "WINDOWS-1252"}, {{"ks_c_5601-1987", 14}, "CP949"},
+    {{"euc-kr", 6}, "CP949"},             {{"shift_jis", 9}, "CP932"},       {{"x-sjis", 6}, "CP932"},          {{"windows-31j", 11}, "CP932"},     {{"iso-8859-8-i", 12}, "ISO-8859-8"},
+    {{"iso-8859-8-e", 12}, "ISO-8859-8"}, {{"x-mac-roman", 11}, "MACINTOSH"}, {{"x-mac-cyrillic", 14}, "MAC-CYRILLIC"}, {{"cp-850", 6}, "CP850"},    {{"windows-874", 11}, "CP874"},
+};
 
 static iconv_t open_charset(struct slice charset)
 {
     char name[NAME_MAX_BYTES + 1];
-    if (charset.n == 0 || charset.n > NAME_MAX_BYTES || is_name(charset, SLICE("utf-7")))
-        return (iconv_t)-1;
+    for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++)
+        if (slice_eq_nocase(charset, aliases[i].name))
+            return iconv_open("UTF-8", aliases[i].iconv);
+    if (charset.n == 0 || charset.n > NAME_MAX_BYTES || slice_starts_nocase(charset, SLICE("utf-7")) || slice_starts_nocase(charset, SLICE("utf7")))
+        return (iconv_t)-1; /* attacks.md MM-08: whoever reads UTF-7 reads markup that filters did not see */
     for (size_t i = 0; i < charset.n; i++) {
         if (!ascii_is_alnum(charset.p[i]) && !memchr("-_.:+", charset.p[i], 5))
             return (iconv_t)-1;
         name[i] = charset.p[i];
     }
     name[charset.n] = '\0';
-    if (slice_eq_nocase(charset, SLICE("gb2312")) || slice_eq_nocase(charset, SLICE("gbk")))
-        return iconv_open("UTF-8", "GB18030"); /* senders say the small name and mean the large set */
-    if (slice_eq_nocase(charset, SLICE("iso-8859-1")))
-        return iconv_open("UTF-8", "WINDOWS-1252"); /* the same for 0x80 to 0x9F */
-    if (slice_eq_nocase(charset, SLICE("ks_c_5601-1987")))
-        return iconv_open("UTF-8", "CP949");
     return iconv_open("UTF-8", name);
 }
 
@@ -71,6 +78,18 @@ static void copy_utf8(struct slice s, struct buffer *out)
     }
 }
 
+static bool all_utf8(struct slice s)
+{
+    while (s.n) {
+        utf8proc_int32_t c;
+        utf8proc_ssize_t n = s.p[0] >= 0 ? 1 : utf8proc_iterate((const utf8proc_uint8_t *)s.p, (utf8proc_ssize_t)s.n, &c);
+        if (n <= 0)
+            return false;
+        s = slice_after(s, (size_t)n);
+    }
+    return true;
+}
+
 static void copy_latin1(struct slice s, struct buffer *out)
 {
     for (size_t i = 0; i < s.n; i++) {
@@ -102,6 +121,10 @@ static void convert(iconv_t cd, struct slice s, struct buffer *out)
         in++;
         left--;
     }
+    char *to = piece; /* some charsets hold a letter back until they know that no accent follows */
+    size_t room = sizeof piece;
+    if (iconv(cd, NULL, NULL, &to, &room) != (size_t)-1)
+        copy_utf8(slice_make(piece, sizeof piece - room), out);
 }
 
 void charset_to_utf8(struct slice charset, struct slice bytes, struct buffer *out)
@@ -112,7 +135,10 @@ void charset_to_utf8(struct slice charset, struct slice bytes, struct buffer *ou
     }
     iconv_t cd = open_charset(charset);
     if (cd == (iconv_t)-1) {
-        copy_latin1(bytes, out);
+        if (all_utf8(bytes)) /* "unknown-8bit", "default", "uft-8": mostly it is */
+            copy_utf8(bytes, out);
+        else
+            copy_latin1(bytes, out);
         return;
     }
     convert(cd, bytes, out);

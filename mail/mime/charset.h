@@ -1,7 +1,7 @@
 /* mail/mime/charset.h -- any charset to UTF-8, and one folded form for searching
  *
- * Bytes that do not belong to the charset become U+FFFD; an unknown charset is read as latin-1, UTF-7 never is UTF-7 (attacks.md MM-08). The output is at most four
- * times the input. Thread: any.
+ * Bytes that do not belong to the charset become U+FFFD; an unknown charset is read as UTF-8 where that fits, else as latin-1; UTF-7 never is UTF-7 (attacks.md MM-08). The
+ * output is at most four times the input. Thread: any.
  */
 #ifndef KANTOR_MAIL_MIME_CHARSET_H
 #define KANTOR_MAIL_MIME_CHARSET_H

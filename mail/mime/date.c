@@ -24,6 +24,12 @@ static void civil_of(int64_t days, int64_t *year, int64_t *month, int64_t *day)
     *year = y + era * 400 + (*month <= 2);
 }
 
+static int days_in(int month, uint64_t year)
+{
+    static const char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    return month == 2 && year % 4 == 0 && (year % 100 || year % 400 == 0) ? 29 : days[month - 1];
+}
+
 static int64_t clamp(int64_t at)
 {
     return at < 0 ? 0 : at > 253402300799 ? 253402300799 : at;
@@ -93,36 +99,82 @@ static int read_zone(struct slice w)
     return 0; /* UT, GMT, Z, military letters (RFC 5322 4.3: unreliable), nothing */
 }
 
+/* The first words of a date: day, month and year in one of three orders. */
+struct civil {
+    uint64_t day, year;
+    int month;
+    int64_t seconds;
+    struct slice zone; /* p NULL: still to come, as is the time */
+};
+
+static bool read_year(struct slice w, struct civil *x)
+{
+    if (!slice_number(w, UINT64_MAX, &x->year))
+        return false;
+    if (w.n <= 2) /* RFC 5322 4.3 */
+        x->year += x->year < 50 ? 2000 : 1900;
+    else if (w.n == 3)
+        x->year += 1900;
+    if (x->year > 9999)
+        x->year = 9999; /* date_read clamps */
+    return true;
+}
+
+/* "Nov 24 15:00:00 [zone] 2026", as C's asctime and date(1) write it; or "Nov 24, 2026 15:00". */
+static bool read_month_first(struct slice month, struct slice *s, struct civil *x)
+{
+    x->month = month_of(month);
+    if (!x->month || !slice_number(word(s), 31, &x->day))
+        return false;
+    struct slice w = word(s);
+    if (slice_find(w, ':') == w.n)
+        return read_year(w, x);
+    if (!read_clock(w, &x->seconds))
+        return false;
+    x->zone = SLICE("");
+    w = word(s);
+    if (w.n && ascii_is_digit(w.p[0]))
+        return read_year(w, x);
+    x->zone = w;
+    return read_year(word(s), x);
+}
+
+static bool read_civil(struct slice *s, struct civil *x)
+{
+    struct slice w = word(s);
+    size_t dash;
+    if (w.n && !ascii_is_digit(w.p[0]) && !(month_of(w) && w.n == 3))
+        w = word(s); /* the day's name */
+    if (w.n && !ascii_is_digit(w.p[0]))
+        return read_month_first(w, s, x);
+    dash = slice_find(w, '-');
+    if (dash < w.n) { /* 24-Nov-2026, seen in old mail */
+        struct slice rest = slice_after(w, dash + 1);
+        x->month = month_of(rest);
+        return slice_number(slice_first(w, dash), 31, &x->day) && x->month && read_year(slice_after(rest, slice_find(rest, '-') + 1), x);
+    }
+    if (!slice_number(w, 31, &x->day))
+        return false;
+    x->month = month_of(word(s));
+    return x->month && read_year(word(s), x);
+}
+
 bool date_read(struct slice value, int64_t *at, int *zone)
 {
-    struct slice s = slice_first(value, 1000), w = word(&s);
-    uint64_t day, year;
-    int64_t seconds = 0;
-    if (w.n && !ascii_is_digit(w.p[0]))
-        w = word(&s); /* the day's name */
-    int month;
-    if (slice_find(w, '-') < w.n) { /* 24-Nov-2026, seen in old mail */
-        struct slice rest = slice_after(w, slice_find(w, '-') + 1);
-        if (!slice_number(slice_first(w, slice_find(w, '-')), 31, &day) || !(month = month_of(rest)) || !slice_number(slice_after(rest, slice_find(rest, '-') + 1), 99999, &year))
-            return false;
-    } else {
-        if (!slice_number(w, 31, &day))
-            return false;
-        month = month_of(word(&s));
-        if (!month || !slice_number(word(&s), 99999, &year))
-            return false;
-    }
-    if (year < 50)
-        year += 2000; /* RFC 5322 4.3 */
-    else if (year < 1000)
-        year += 1900;
-    w = word(&s);
-    if (day == 0 || (w.n && !read_clock(w, &seconds)))
+    struct slice s = slice_first(value, 1000);
+    struct civil x = {0};
+    if (!read_civil(&s, &x) || x.day == 0 || (int)x.day > days_in(x.month, x.year))
         return false;
-    int minutes = read_zone(word(&s));
+    if (!x.zone.p) {
+        struct slice w = word(&s);
+        if (w.n && !read_clock(w, &x.seconds))
+            return false;
+        x.zone = word(&s);
+    }
+    int minutes = read_zone(x.zone);
     if (zone)
         *zone = minutes;
-    *at = clamp(days_of((int64_t)year, month, (int64_t)day) * 86400 + seconds - minutes * 60);
+    *at = clamp(days_of((int64_t)x.year, x.month, (int64_t)x.day) * 86400 + x.seconds - minutes * 60);
     return true;
 }
 
@@ -174,12 +226,6 @@ void date_write_imap(int64_t at, struct buffer *out)
     buffer_add_char(out, ' ');
     clock_text(out, at % 86400);
     buffer_add(out, SLICE(" +0000"));
-}
-
-static int days_in(int month, uint64_t year)
-{
-    static const char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    return month == 2 && year % 4 == 0 && (year % 100 || year % 400 == 0) ? 29 : days[month - 1];
 }
 
 bool date_read_day(struct slice text, int64_t *out)

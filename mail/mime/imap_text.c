@@ -11,7 +11,7 @@ static bool is_clean(struct slice s)
     if (s.n > QUOTED_MAX)
         return false;
     for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] < 0x20 || (unsigned char)s.p[i] >= 0x7F)
+        if (((unsigned char)s.p[i] < 0x20 && s.p[i] != '\t') || (unsigned char)s.p[i] >= 0x7F)
             return false;
     return true;
 }
