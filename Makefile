@@ -99,6 +99,7 @@ fuzz:
 	@tools/fuzz.sh run build-fuzz/tests/fuzz $(FUZZ_SECONDS) $(FUZZ_NAMES)
 
 fuzz-build: $(FUZZ_BIN)
+.SECONDARY: $(BUILD)/obj/tests/fuzz/session.o $(BUILD)/obj/tests/fuzz/replay.o
 
 # --- the two commands
 deps:

@@ -6,9 +6,7 @@
 #include "core/account/sasl.h"
 #include "core/buffer.h"
 #include "core/log.h"
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/target.h"
 
 static struct login_service *service;
 
