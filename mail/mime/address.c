@@ -58,28 +58,34 @@ static void read_quoted(struct reader *r)
     r->rest = slice_after(r->rest, i + 1);
 }
 
+/* How long is the comment that begins here; what nests deeper than COMMENT_DEPTH or never ends takes the rest. */
+static size_t comment_length(struct slice s)
+{
+    int depth = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '\\')
+            i++;
+        else if (s.p[i] == '(' && ++depth > COMMENT_DEPTH)
+            break;
+        else if (s.p[i] == ')' && --depth == 0)
+            return i + 1;
+    }
+    return s.n;
+}
+
 static void read_comment(struct reader *r)
 {
+    struct slice text = slice_first(r->rest, comment_length(r->rest));
     char *to = r->side;
-    size_t n = 0, i = 0;
-    int depth = 0;
-    for (; i < r->rest.n; i++) {
-        char c = r->rest.p[i];
-        if (c == '(' && ++depth == 1)
-            continue;
-        if (depth > COMMENT_DEPTH) {
-            i = r->rest.n;
-            break;
-        }
-        if (c == ')' && --depth == 0)
-            break;
-        if (c == '\\' && i + 1 < r->rest.n)
-            c = r->rest.p[++i];
-        to[n++] = c;
-    }
+    size_t n = 0;
+    r->rest = slice_after(r->rest, text.n);
+    text = slice_after(text, 1);
+    if (slice_ends(text, SLICE(")")))
+        text.n--;
+    for (size_t i = 0; i < text.n; i++)
+        to[n++] = text.p[i] == '\\' && i + 1 < text.n ? text.p[++i] : text.p[i];
     r->comment = slice_trim(slice_make(to, n));
     r->side += n;
-    r->rest = slice_after(r->rest, i + 1);
 }
 
 /* <local@domain>, a source route before it is dropped. The gathered phrase is the name. */
@@ -102,6 +108,9 @@ static struct error read_angle(struct reader *r)
         else if (c == ':' && !quote && n && to[0] == '@') {
             n = 0; /* @a,@b:user@c */
             at = SIZE_MAX;
+            continue;
+        } else if (!quote && c == '(') {
+            i += comment_length(slice_after(r->rest, i)) - 1;
             continue;
         } else if (!quote && ascii_is_space(c)) {
             continue;
@@ -147,8 +156,12 @@ static struct error finish(struct reader *r)
         struct mime_address x = {.name = r->comment};
         struct slice all = slice_make(r->text, r->n);
         if (r->at_sign != SIZE_MAX) {
+            size_t n = r->at_sign + 1;
+            for (size_t i = n; i < all.n; i++) /* blanks inside a domain are obsolete syntax */
+                if (r->text[i] != ' ')
+                    r->text[n++] = r->text[i];
             x.local = slice_trim(slice_first(all, r->at_sign));
-            x.domain = slice_trim(slice_after(all, r->at_sign + 1));
+            x.domain = slice_make(r->text + r->at_sign + 1, n - r->at_sign - 1);
         } else {
             x.local = slice_trim(all);
             x.domain = SLICE("");
@@ -192,10 +205,10 @@ struct error address_list_parse(struct slice value, struct arena *a, struct mime
     if (!r.text || !r.side)
         return error_make(ERROR_MEMORY, "no memory for addresses");
     forget(&r);
-    while (r.rest.n && out->n < MIME_ADDRESSES_MAX) {
+    while (r.rest.n && out->n + 3 < MIME_ADDRESSES_MAX) { /* a step adds two at most, and the end of an open group must fit */
         char c = r.rest.p[0];
         if (c == '"') {
-            if (r.space && r.n && r.at_sign == SIZE_MAX)
+            if (r.space && r.n)
                 gather(&r, ' ');
             r.space = 0;
             read_quoted(&r);
@@ -209,8 +222,8 @@ struct error address_list_parse(struct slice value, struct arena *a, struct mime
         } else {
             if (c == '@')
                 r.at_sign = r.n;
-            else if (r.space && r.n && r.at_sign == SIZE_MAX)
-                gather(&r, ' '); /* blanks around '@' and inside a domain are obsolete syntax */
+            else if (r.space && r.n)
+                gather(&r, ' '); /* also behind an '@': "a@b via list <c@d>" is a name */
             r.space = 0;
             gather(&r, c);
             r.rest = slice_after(r.rest, 1);

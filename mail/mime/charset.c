@@ -30,14 +30,23 @@ static const struct {
     {{"iso-8859-8-e", 12}, "ISO-8859-8"}, {{"x-mac-roman", 11}, "MACINTOSH"}, {{"x-mac-cyrillic", 14}, "MAC-CYRILLIC"}, {{"cp-850", 6}, "CP850"},    {{"windows-874", 11}, "CP874"},
 };
 
+/* UTF-7 under any of its names ("UTF7", "UNICODE-1-1-UTF-7", "UTF-7-IMAP"): who reads it reads markup that filters did not see (attacks.md MM-08). */
+static bool is_utf7(struct slice s)
+{
+    for (; s.n >= 4; s = slice_after(s, 1))
+        if (slice_starts_nocase(s, SLICE("utf7")) || slice_starts_nocase(s, SLICE("utf-7")) || slice_starts_nocase(s, SLICE("utf_7")))
+            return true;
+    return false;
+}
+
 static iconv_t open_charset(struct slice charset)
 {
     char name[NAME_MAX_BYTES + 1];
     for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++)
         if (slice_eq_nocase(charset, aliases[i].name))
             return iconv_open("UTF-8", aliases[i].iconv);
-    if (charset.n == 0 || charset.n > NAME_MAX_BYTES || slice_starts_nocase(charset, SLICE("utf-7")) || slice_starts_nocase(charset, SLICE("utf7")))
-        return (iconv_t)-1; /* attacks.md MM-08: whoever reads UTF-7 reads markup that filters did not see */
+    if (charset.n == 0 || charset.n > NAME_MAX_BYTES || is_utf7(charset))
+        return (iconv_t)-1;
     for (size_t i = 0; i < charset.n; i++) {
         if (!ascii_is_alnum(charset.p[i]) && !memchr("-_.:+", charset.p[i], 5))
             return (iconv_t)-1;

@@ -169,14 +169,32 @@ static bool joined_before(const struct piece *pieces, size_t i)
     return false;
 }
 
+/* The end of "text/plain" or "attachment", blanks around the '/' included: a blank behind it stands where a ';' was forgotten. */
+static size_t word_end(struct slice s)
+{
+    size_t n = until(s, ";(", 2).n, i = 0;
+    int last = ' ';
+    for (size_t k = 0; k < n; k++) {
+        if (ascii_is_space(s.p[k]))
+            continue;
+        if (k && ascii_is_space(s.p[k - 1]) && last != ' ' && last != '/' && s.p[k] != '/')
+            return i;
+        last = s.p[k];
+        i = k + 1;
+    }
+    return n;
+}
+
 struct error parameters_read(struct slice value, struct arena *a, struct slice *word, struct mime_params *out)
 {
     struct slice s = skip(value);
     struct piece pieces[MIME_PARAMS_MAX];
     size_t n = 0;
     *out = (struct mime_params){0};
-    *word = until(s, ";(", 2);
-    s = to_semicolon(slice_after(s, word->n));
+    *word = slice_first(s, word_end(s));
+    s = slice_after(s, word->n);
+    if (slice_find(s, ';') < s.n && slice_find(s, '=') > slice_find(s, ';'))
+        s = to_semicolon(s);
     *word = slice_trim(*word);
     if (s.n == 0)
         return OK;

@@ -103,11 +103,9 @@ static struct error read_type(struct parser *p, struct mime_part *part, struct s
     TRY(parameters_read(unfold(p, value), p->arena, &word, &part->params));
     size_t slash = slice_find(word, '/');
     struct slice type = slice_trim(slice_first(word, slash)), subtype = slice_trim(slice_after(word, slash + 1));
-    if (is_token(type) && is_token(subtype)) {
+    if (is_token(type) && is_token(subtype)) { /* else it is text/plain (RFC 2045 5.2); its charset or name are worth keeping */
         part->type = type;
         part->subtype = subtype;
-    } else {
-        part->params.n = 0; /* RFC 2045 5.2: what cannot be read is text/plain */
     }
     return OK;
 }
@@ -148,8 +146,10 @@ static struct error read_fields(struct parser *p, struct mime_part *part)
     while (header_next(&head, &f))
         if (f.name.n >= 10 && slice_starts_nocase(f.name, SLICE("Content-")))
             TRY(read_field(p, part, slice_after(f.name, 8), f.value, &seen));
-    if (part->encoding_text.n == 0)
+    if (part->encoding_text.n == 0) {
         part->encoding_text = SLICE("7BIT");
+        part->encoding = MIME_7BIT;
+    }
     return OK;
 }
 
@@ -267,6 +267,8 @@ static void close_above(struct parser *p, size_t keep, uint64_t end, uint64_t li
         struct mime_part *part = &p->tree->parts[o->part];
         end = end > part->body_start ? end : part->body_start; /* an empty body behind the empty line: what holds it ends there, too */
         part->body_end = end;
+        if (part->kind == MIME_MULTIPART && part->n_children == 0)
+            part->kind = MIME_LEAF; /* no delimiter came: BODYSTRUCTURE shows one part, and BODY[1] has to find it */
         part->lines = lines > o->lines_at_body ? lines - o->lines_at_body : 0;
     }
 }

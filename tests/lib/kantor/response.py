@@ -304,7 +304,7 @@ def fetch_value(r, name):
             r.at += 3
             return None
         value = r.string()
-        if name.startswith("BODY[") and r.data[r.at - 1] == 0x22 and len(value) > 4096:
+        if name.startswith("BODY[") and isinstance(value, Quoted) and len(value) > 4096:
             r.fail("long quoted body")
         return value
     return r.value()

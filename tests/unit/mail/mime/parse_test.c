@@ -40,7 +40,7 @@ static void shapes_of_messages_are_as_clients_see_them(void **state)
         {"LF and CRLF mixed", "Content-Type: multipart/mixed; boundary=x\n\r\n--x\r\n\na\n--x\n\r\nb\r\n--x--\n", "0 multipart/mixed; 0 text/plain \"a\"; 0 text/plain \"b\""},
         {"preamble and epilogue are no parts", "Content-Type: multipart/mixed; boundary=x\r\n\r\npre\r\n--x\r\n\r\na\r\n--x--\r\npost\r\n--x\r\n\r\nno\r\n", "0 multipart/mixed; 0 text/plain \"a\""},
         {"the last boundary is missing", "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\na\r\n", "0 multipart/mixed; 0 text/plain \"a\r\n\""},
-        {"no boundary comes at all", "Content-Type: multipart/mixed; boundary=x\r\n\r\na\r\n", "0 multipart/mixed"},
+        {"no boundary comes at all: one part, the whole body", "Content-Type: multipart/mixed; boundary=x\r\n\r\na\r\n", "0 multipart/mixed \"a\r\n\""},
         {"boundary parameter missing", "Content-Type: multipart/mixed\r\n\r\n--x\r\n", "0 multipart/mixed \"--x\r\n\""},
         {"boundary empty", "Content-Type: multipart/mixed; boundary=\"\"\r\n\r\n--\r\n", "0 multipart/mixed \"--\r\n\""},
         {"blanks behind the boundary", "Content-Type: multipart/mixed; boundary=\"x \"\r\n\r\n--x \t\r\n\r\na\r\n--x-- \r\n", "0 multipart/mixed; 0 text/plain \"a\""},

@@ -97,6 +97,9 @@ static void parameters_are_read_as_clients_write_them(void **state)
     } rows[] = {
         {"text/plain", "text/plain"},
         {"text/plain;", "text/plain"},
+        {"text/plain charset=utf-8; x=y", "text/plain|charset=utf-8|x=y"},
+        {"text / plain junk; x=y", "text / plain|x=y"},
+        {"attachment filename=a.pdf", "attachment|filename=a.pdf"},
         {"text/plain; charset=utf-8", "text/plain|charset=utf-8"},
         {" text/plain ;charset = \"utf-8\" ; ; format=flowed;", "text/plain|charset=utf-8|format=flowed"},
         {"a/b; x=\"a;b\\\"c\"", "a/b|x=a;b\"c"},
