@@ -48,6 +48,7 @@ struct pop3_session {
     int64_t offset;
     uint64_t body_lines;         /* of TOP still to send; UINT64_MAX: all */
     int in_head;
+    enum { ENDING_NONE, ENDING_CR, ENDING_CRLF } ending; /* what was sent last */
     enum pop3_line { LINE_EMPTY, LINE_CR, LINE_TEXT } line; /* what of the current line went out: a line may come in two pieces */
 };
 

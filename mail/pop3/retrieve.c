@@ -35,6 +35,8 @@ static bool write_piece(struct pop3_session *s, struct slice piece, struct buffe
             write_bytes(line, out);
             s->line = s->line == LINE_EMPTY && line.n == 1 && line.p[0] == '\r' ? LINE_CR : LINE_TEXT;
         }
+        int cr = line.n ? line.p[line.n - 1] == '\r' : s->ending == ENDING_CR;
+        s->ending = cr ? (ends ? ENDING_CRLF : ENDING_CR) : ENDING_NONE;
         if (ends) {
             buffer_add_char(out, '\n');
             if (s->line != LINE_TEXT)
@@ -62,7 +64,7 @@ static enum run send_piece(struct connection *c, struct slice piece)
     arena_reset(&c->arena);
     if (more)
         return RUN_MORE;
-    if (s->line != LINE_EMPTY)
+    if (s->ending != ENDING_CRLF) /* also behind a bare LF: the dot that ends stands behind a CR LF (RFC 1939 3) */
         buffer_add(&c->out, SLICE("\r\n"));
     if (s->in_head)
         buffer_add(&c->out, SLICE("\r\n"));

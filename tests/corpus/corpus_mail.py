@@ -13,12 +13,12 @@ import collections
 import glob
 import os
 import re
-import shutil
 import sys
 import tempfile
 
 import pytest
 from kantor.imap import Literal
+from kantor.plugin import People
 from kantor.server import ROOT, Server
 
 sys.path.insert(0, os.path.dirname(__file__))
@@ -40,12 +40,10 @@ def files():
 def server():
     """A server in memory: bytes are looked at here, durability elsewhere."""
     s = Server(tempfile.mkdtemp(prefix="kantor-corpus-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
-    s.people = None
-    s.make_people(10, "p")
-    s.people = iter("p%d@kantor.example" % n for n in range(1, 11))
+    s.people = People(s)
     yield s
     s.stop()
-    shutil.rmtree(s.folder, ignore_errors=True)
+    s.remove()
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +105,7 @@ def bodies(imap):
 @pytest.fixture(scope="module")
 def stored(server, messages):
     """The raw bytes of all messages, put into a mailbox by APPEND: the person who has them."""
-    from kantor.plugin import next_person
-    person = next_person(server)
+    person = server.people.take()
     with server.imap(person) as c:
         for name, data in messages:
             c.transcript.clear()
@@ -122,7 +119,10 @@ def test_data_keeps_every_byte_behind_the_trace_fields(server, messages, person,
     with getattr(server, door)() as c:
         for name, data in messages:
             c.transcript.clear()
-            c.deliver("x@elsewhere.example", person, as_lines(data), "BODY=8BITMIME")
+            c.send("MAIL FROM:<x@elsewhere.example> BODY=8BITMIME\r\nRCPT TO:<%s>\r\nDATA\r\n" % person)  # PIPELINING
+            assert [c.reply().code for _ in range(3)] == [250, 250, 354], name
+            c.send(c.content(as_lines(data)))
+            assert c.reply().code == 250, name
     with server.imap(person, select="INBOX") as c:
         got = bodies(c)
     assert len(got) == len(messages)
