@@ -47,7 +47,7 @@ class Parser(email.feedparser.BytesFeedParser):
         name, colon, value = line.partition(":")
         if line[0] in " \t":
             return line
-        if not colon or not name.strip(" \t") or "\n" in name or name.startswith("From "):
+        if not colon or not name.strip(" \t") or "\n" in name or name.rstrip(" \t").startswith("From "):
             return ":" + line
         return name.rstrip(" \t") + colon + value
 
