@@ -31,6 +31,7 @@
     X(STORE_CHANGES,               "store_changes_total",              "",                         "changes made durable")              \
     X(STORE_COMMITS,               "store_commits_total",              "",                         "commits")                           \
     X(STORE_FAILURES,              "store_failures_total",             "",                         "changes that a full or failing disk refused") \
+    X(STORE_BLOB_READS,            "store_blob_reads_total",           "",                         "times that the bytes of a message were read") \
     X(BYTES_IN,                    "bytes_total",                      "direction=\"in\"",         "bytes over client connections")     \
     X(BYTES_OUT,                   "bytes_total",                      "direction=\"out\"",        "bytes over client connections")
 

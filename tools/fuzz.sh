@@ -23,7 +23,7 @@ run)
         grown=$folder/corpus-$name log=$folder/$name.log words=
         mkdir -p "$grown"
         [ -f "tests/fuzz/$name.dict" ] && words=-dict=tests/fuzz/$name.dict
-        [ "$name" = mime ] && [ -d "$shared" ] && find "$shared" -type f -size -40k -exec cp -n -t "$grown" {} + 2>/dev/null
+        [ "$name" = mime ] && [ -d "$shared" ] && find "$shared" -type f -size -3k -exec cp -n -t "$grown" {} + 2>/dev/null
         if "$folder/${name}_fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 $words \
             -artifact_prefix="$folder/found/$name-" "$grown" "tests/fuzz/corpus/$name" >"$log" 2>&1; then
             printf '%-10s ok      %s\n' "$name" "$(awk '/number_of_executed_units/{n=$2} /average_exec_per_sec/{a=$2} /peak_rss_mb/{r=$2} / cov: /{for(i=1;i<NF;i++)if($i=="cov:")c=$(i+1)} END{print n" inputs, "a"/s, "c" edges, "r" MB"}' "$log")"

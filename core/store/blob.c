@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "core/cleanup.h"
+#include "core/metrics.h"
 #include "core/store/internal.h"
 
 #define NO_MEMORY error_make(ERROR_MEMORY, "no memory for content")
@@ -296,6 +297,7 @@ static struct error read_into(struct sql *db, const struct found *f, int64_t off
 {
     if (n == 0)
         return OK;
+    metric_add(METRIC_STORE_BLOB_READS, 1); /* listing a mailbox must not move it */
     if (f->place == PLACE_ASIDE)
         return error_make(ERROR_CORRUPT, "the content was damaged and was set aside by a repair");
     if (f->place == PLACE_FILE)

@@ -6,6 +6,7 @@
 #include "mail/imap/fetch.h"
 
 #include "mail/mime/date.h"
+#include "mail/mime/imap_text.h"
 
 static struct error fetch_step(struct connection *c, struct imap_session *s, struct imap_args *a);
 
@@ -44,9 +45,28 @@ static uint64_t number_of(struct imap_session *s, struct fetch *f, uint32_t uid)
     return f->view_before + uid - v->ranges[f->view_range].lo + 1;
 }
 
-static struct error write_item(struct sql *db, struct fetch *f, const struct fetch_item *x, const struct item *item, const struct message_index *index, struct arena *a, struct buffer *out)
+/* What was derived at delivery; only of a message that is not indexed (yet) are the bytes read. */
+static struct error write_derived(struct sql *db, enum fetch_kind kind, const struct item *item, const struct message_index *index, struct arena *a, struct buffer *out)
 {
     struct message_index fresh;
+    if (!index->envelope.p) {
+        TRY(message_derive(db, item->blob, a, &fresh));
+        index = &fresh;
+    }
+    if (kind == FETCH_BODY) {
+        buffer_add(out, SLICE("BODY "));
+        if (imap_text_body(index->bodystructure, out))
+            return OK;
+        TRY(message_derive(db, item->blob, a, &fresh)); /* the row is damaged */
+        return imap_text_body(fresh.bodystructure, out) ? OK : error_make(ERROR_CORRUPT, "the structure of a message cannot be told");
+    }
+    buffer_add(out, kind == FETCH_ENVELOPE ? SLICE("ENVELOPE ") : SLICE("BODYSTRUCTURE "));
+    buffer_add(out, kind == FETCH_ENVELOPE ? index->envelope : index->bodystructure);
+    return OK;
+}
+
+static struct error write_item(struct sql *db, struct fetch *f, const struct fetch_item *x, const struct item *item, const struct message_index *index, struct arena *a, struct buffer *out)
+{
     switch (x->kind) {
     case FETCH_UID:
         buffer_add(out, SLICE("UID "));
@@ -70,16 +90,9 @@ static struct error write_item(struct sql *db, struct fetch *f, const struct fet
         buffer_add_char(out, ')');
         return OK;
     case FETCH_BODY:
-        return fetch_write_body(db, item, a, out);
     case FETCH_ENVELOPE:
     case FETCH_BODYSTRUCTURE:
-        if (!index->envelope.p) { /* not indexed: from the bytes */
-            TRY(message_derive(db, item->blob, a, &fresh));
-            index = &fresh;
-        }
-        buffer_add(out, x->kind == FETCH_ENVELOPE ? SLICE("ENVELOPE ") : SLICE("BODYSTRUCTURE "));
-        buffer_add(out, x->kind == FETCH_ENVELOPE ? index->envelope : index->bodystructure);
-        return OK;
+        return write_derived(db, x->kind, item, index, a, out);
     default:
         return fetch_write_section(db, item, index->structure, x, a, &f->rest, out);
     }

@@ -59,7 +59,5 @@ struct error fetch_read_items(struct imap_session *s, struct imap_args *a, struc
 struct error fetch_write_section(struct sql *db, const struct item *item, struct slice structure, const struct fetch_item *x, struct arena *a, struct fetch_rest *rest, struct buffer *out);
 /* The next piece of it. */
 struct error fetch_write_rest(struct sql *db, struct fetch_rest *rest, struct buffer *out);
-/* BODY without extension data: rare, so it is made from the blob. */
-struct error fetch_write_body(struct sql *db, const struct item *item, struct arena *a, struct buffer *out);
 
 #endif

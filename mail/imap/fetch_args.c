@@ -40,7 +40,7 @@ static struct error add(struct fetch *f, const struct fetch_item *x)
 static struct error add_kind(struct fetch *f, enum fetch_kind kind)
 {
     struct fetch_item x = {.kind = kind};
-    if (kind == FETCH_ENVELOPE || kind == FETCH_BODYSTRUCTURE)
+    if (kind == FETCH_ENVELOPE || kind == FETCH_BODYSTRUCTURE || kind == FETCH_BODY)
         f->parts |= MESSAGE_TEXTS;
     return add(f, &x);
 }

@@ -177,13 +177,3 @@ struct error fetch_write_section(struct sql *db, const struct item *item, struct
     *rest = (struct fetch_rest){.blob = item->blob, .offset = (int64_t)(sec.from + offset), .left = (int64_t)length};
     return fetch_write_rest(db, rest, out);
 }
-
-struct error fetch_write_body(struct sql *db, const struct item *item, struct arena *a, struct buffer *out)
-{
-    struct slice bytes;
-    struct mime_tree tree;
-    TRY(blob_read(db, item->blob, 0, INT64_MAX, a, &bytes));
-    TRY(mime_parse(bytes, a, &tree));
-    buffer_add(out, SLICE("BODY "));
-    return imap_text_structure(&tree, bytes, IMAP_TEXT_BODY, a, out);
-}

@@ -20,4 +20,7 @@ enum imap_text_form { IMAP_TEXT_BODY, IMAP_TEXT_BODYSTRUCTURE };
 /* The tree's structure; `message` are the bytes it was parsed from (envelopes of nested messages). */
 struct error imap_text_structure(const struct mime_tree *t, struct slice message, enum imap_text_form form, struct arena *a, struct buffer *out);
 
+/* BODY, made of a BODYSTRUCTURE that was kept. False: it is damaged, nothing was added. */
+bool imap_text_body(struct slice bodystructure, struct buffer *out);
+
 #endif

@@ -76,11 +76,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     promise(mime_parse(message, &a, &t).code == ERROR_NONE);
     check_tree(&t, size);
     check_index(&t, size, &a);
-    for (int form = IMAP_TEXT_BODY; form <= IMAP_TEXT_BODYSTRUCTURE; form++) {
-        promise(imap_text_structure(&t, message, (enum imap_text_form)form, &a, &b).code == ERROR_NONE);
-        check_text(buffer_slice(&b));
-        buffer_clear(&b);
-    }
+    struct buffer body = {0}, again = {0};
+    promise(imap_text_structure(&t, message, IMAP_TEXT_BODY, &a, &body).code == ERROR_NONE);
+    promise(imap_text_structure(&t, message, IMAP_TEXT_BODYSTRUCTURE, &a, &b).code == ERROR_NONE);
+    check_text(buffer_slice(&body));
+    check_text(buffer_slice(&b));
+    promise(imap_text_body(buffer_slice(&b), &again) && slice_eq(buffer_slice(&again), buffer_slice(&body)));
+    (void)imap_text_body(message, &again);
+    buffer_free(&body);
+    buffer_free(&again);
+    buffer_clear(&b);
     promise(imap_text_envelope(slice_first(message, header_length(message)), &a, &b).code == ERROR_NONE);
     check_text(buffer_slice(&b));
     buffer_clear(&b);

@@ -78,9 +78,36 @@ static void structures_have_all_their_fields(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         assert_string_equal(structure(*state, slice_of(rows[i].message), IMAP_TEXT_BODY), rows[i].body);
+        const char *whole = structure(*state, slice_of(rows[i].message), IMAP_TEXT_BODYSTRUCTURE);
         if (rows[i].extended)
-            assert_string_equal(structure(*state, slice_of(rows[i].message), IMAP_TEXT_BODYSTRUCTURE), rows[i].extended);
+            assert_string_equal(whole, rows[i].extended);
+        struct buffer b = {0};
+        assert_true(imap_text_body(slice_of(whole), &b));
+        assert_string_equal(kept(*state, &b), rows[i].body);
     }
+}
+
+static void a_damaged_structure_gives_no_body(void **state)
+{
+    static const char *const bad[] = {"", "(", ")", "()", "(\"a\" \"b\")", "(\"a\" \"b\" NIL NIL NIL \"7BIT\" 1", "((\"a\" \"b\" NIL NIL NIL \"7BIT\" 1)", "(\"a\" \"b\" NIL NIL NIL {9}\r\nx 1)", "(\"a", "{1}\r\n", "(\"message\" \"rfc822\" NIL NIL NIL \"7BIT\" 1 (NIL) 3)",
+                                      "(\"a\" \"b\" NIL NIL NIL \"7BIT\" 1) ", "(\"text\" \"b\" NIL NIL NIL \"7BIT\" 1)", "(\"a\"  \"b\" NIL NIL NIL \"7BIT\" 1)"};
+    struct buffer b = {0};
+    (void)state;
+    buffer_add(&b, SLICE("x"));
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct guard g = guard_make(slice_of(bad[i]));
+        if (imap_text_body(g.text, &b) || buffer_length(&b) != 1)
+            fail_msg("%s", bad[i]);
+        guard_drop(&g);
+    }
+    buffer_free(&b);
+    b = (struct buffer){0};
+    for (int i = 0; i < 1000; i++)
+        buffer_add_char(&b, '(');
+    struct buffer out = {0};
+    assert_false(imap_text_body(buffer_slice(&b), &out));
+    buffer_free(&b);
+    buffer_free(&out);
 }
 
 /* --- the stored index */
@@ -197,6 +224,7 @@ int main(void)
         TEST(strings_are_quoted_or_literal),
         TEST(an_envelope_has_ten_fields_whatever_the_head),
         TEST(structures_have_all_their_fields),
+        TEST(a_damaged_structure_gives_no_body),
         TEST(sections_are_found_in_an_index_that_was_stored),
         TEST(a_message_that_is_no_multipart_has_part_one),
         TEST(a_damaged_index_is_refused_and_never_reaches_past_the_message),
