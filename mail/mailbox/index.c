@@ -38,7 +38,7 @@ static void add_key(struct slice head, struct slice name, struct arena *a, struc
     buffer_free(&text);
 }
 
-static struct error derive(struct slice bytes, struct arena *a, struct message_index *out)
+struct error message_index_make(struct slice bytes, struct arena *a, struct message_index *out)
 {
     static const struct slice keys[] = {{"From", 4}, {"To", 2}, {"Cc", 2}, {"Subject", 7}};
     struct mime_tree tree;
@@ -72,7 +72,7 @@ struct error message_prepare(struct message *m, struct arena *a)
 {
     struct slice bytes;
     TRY(blob_put_bytes(&m->put, &bytes));
-    return derive(bytes, a, &m->index);
+    return message_index_make(bytes, a, &m->index);
 }
 
 static struct error insert(struct sql *db, int64_t blob, const struct message_index *x)
@@ -175,7 +175,7 @@ struct error message_derive(struct sql *db, int64_t blob, struct arena *a, struc
 {
     struct slice bytes;
     TRY(blob_read(db, blob, 0, INT64_MAX, a, &bytes));
-    return derive(bytes, a, out);
+    return message_index_make(bytes, a, out);
 }
 
 static bool same_index(const struct message_index *x, const struct message_index *y)

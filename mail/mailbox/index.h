@@ -54,6 +54,9 @@ bool message_next(struct message_scan *scan, struct item *item, struct message_i
 struct error message_scan_result(struct message_scan *scan);
 void message_scan_end(struct message_scan *scan);
 
+/* What is derived of these bytes; texts in the arena. ERROR_MEMORY. Thread: any. */
+struct error message_index_make(struct slice bytes, struct arena *a, struct message_index *out);
+
 /* What the row of a blob would hold, from its bytes: for a message that is not indexed yet. Texts in the arena. */
 struct error message_derive(struct sql *db, int64_t blob, struct arena *a, struct message_index *out);
 

@@ -19,3 +19,12 @@ fuzz:
 fuzz-build: $(FUZZ_BIN)
 .SECONDARY: $(BUILD)/obj/tests/fuzz/session.o $(BUILD)/obj/tests/fuzz/replay.o
 .PHONY: fuzz fuzz-build fuzz-replay
+
+# micro benchmark of mail/mime: CPU time of what delivery derives
+$(BUILD)/tests/bench/mime_bench: tests/bench/mime_bench.c $(BUILD)/libkantor.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(LINK) -o $@ $< $(BUILD)/libkantor.a $(LIBS)
+
+bench-mime: $(BUILD)/tests/bench/mime_bench
+	$(BUILD)/tests/bench/mime_bench
+.PHONY: bench-mime
