@@ -120,11 +120,13 @@ static void convert(iconv_t cd, struct slice s, struct buffer *out)
     size_t left = s.n;
     while (left && buffer_length(out) - before < limit) {
         char *to = piece;
-        size_t room = sizeof piece;
-        size_t r = iconv(cd, &in, &left, &to, &room);
+        size_t room = sizeof piece, window = left < sizeof piece ? left : sizeof piece, unread = window;
+        size_t r = iconv(cd, &in, &unread, &to, &room);
         int why = errno;
+        bool cut = window < left && unread < window; /* a character that goes on behind the window */
+        left -= window - unread;
         copy_utf8(slice_make(piece, sizeof piece - room), out); /* drops NUL */
-        if (r != (size_t)-1 || why == E2BIG)
+        if (r != (size_t)-1 || why == E2BIG || (why == EINVAL && cut))
             continue;
         buffer_add(out, REPLACEMENT);
         in++;

@@ -82,6 +82,25 @@ static void charsets_of_real_mail_are_known(void **state)
     assert_false(charset_known(SLICE("aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeee")));
 }
 
+static void characters_across_the_windows_of_a_long_text_stay_whole(void **state)
+{
+    struct buffer text = {0}, out = {0};
+    for (int shift = 0; shift < 2; shift++) {
+        buffer_clear(&text);
+        buffer_clear(&out);
+        buffer_add(&text, slice_first(SLICE("a"), (size_t)shift));
+        for (int i = 0; i < 10000; i++)
+            buffer_add(&text, SLICE("\xc4\xe3"));
+        charset_to_utf8(SLICE("gb2312"), buffer_slice(&text), &out);
+        assert_int_equal(buffer_length(&out), 30000 + shift);
+        for (size_t i = (size_t)shift; i < buffer_length(&out); i += 3)
+            assert_memory_equal(out.bytes + out.start + i, "\xe4\xbd\xa0", 3);
+    }
+    buffer_free(&text);
+    buffer_free(&out);
+    (void)state;
+}
+
 static void charset_bombs_cost_what_they_weigh(void **state)
 {
     static const struct {
@@ -190,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(bytes_become_utf8),
         TEST(charsets_of_real_mail_are_known),
+        TEST(characters_across_the_windows_of_a_long_text_stay_whole),
         TEST(charset_bombs_cost_what_they_weigh),
         TEST(folded_text_finds_what_people_mean),
         TEST(transfer_encodings_are_undone_as_far_as_they_go),
