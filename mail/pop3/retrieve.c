@@ -81,6 +81,7 @@ enum run retrieve_begin(struct connection *c, const struct pop3_message *m, uint
     s->offset = 0;
     s->body_lines = body_lines;
     s->in_head = 1;
+    s->ending = ENDING_CRLF;
     s->line = LINE_EMPTY;
     struct error e = read_piece(c, &piece);
     if (e.code != ERROR_NONE) {
