@@ -19,10 +19,33 @@ static void write_bytes(struct slice line, struct buffer *out)
         buffer_add_char(out, line.p[i] ? line.p[i] : (char)0x80);
 }
 
+/* The body of a RETR, where no line needs a look of its own: stretches up to the next line that begins with a dot. `piece` is not empty and holds no NUL. */
+static void write_body(struct pop3_session *s, struct slice piece, struct buffer *out)
+{
+    char last = piece.p[piece.n - 1];
+    int cr = piece.n > 1 ? piece.p[piece.n - 2] == '\r' : s->ending == ENDING_CR;
+    s->ending = last == '\r' ? ENDING_CR : last == '\n' && cr ? ENDING_CRLF : ENDING_NONE;
+    if (s->line == LINE_EMPTY && piece.p[0] == '.')
+        buffer_add_char(out, '.');
+    for (const char *dot; (dot = memmem(piece.p, piece.n, "\n.", 2)) != NULL;) {
+        size_t n = (size_t)(dot - piece.p) + 1;
+        buffer_add(out, slice_first(piece, n));
+        buffer_add_char(out, '.');
+        piece = slice_after(piece, n);
+    }
+    buffer_add(out, piece);
+    s->line = last == '\n' ? LINE_EMPTY : LINE_TEXT;
+}
+
 /* Writes a piece of the message; false: TOP has all its lines. */
 static bool write_piece(struct pop3_session *s, struct slice piece, struct buffer *out)
 {
+    bool plain = s->body_lines == UINT64_MAX && !memchr(piece.p, 0, piece.n);
     while (piece.n) {
+        if (plain && !s->in_head) {
+            write_body(s, piece, out);
+            break;
+        }
         struct slice line = slice_first(piece, slice_find(piece, '\n'));
         int ends = line.n < piece.n;
         if (s->line == LINE_EMPTY) {

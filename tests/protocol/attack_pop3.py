@@ -71,7 +71,7 @@ def stuffed(octets):
     lines = out.split(b"\n")
     head = next((i for i, line in enumerate(lines[:-1]) if line in (b"", b"\r")), None)
     wire = b"\n".join(b"." + line if line.startswith(b".") else line for line in lines)
-    if not out.endswith(b"\n") and out:
+    if not out.endswith(b"\r\n") and out:  # also behind a bare LF: the last dot stands behind CR LF
         wire += b"\r\n"
     if head is None:
         wire += b"\r\n"
