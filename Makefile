@@ -101,7 +101,7 @@ test: test-deps
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory fuzz-replay
-	$(TEST_RUN) protocol dribble clients corpus crash
+	$(TEST_RUN) protocol service dribble clients corpus crash
 
 # what `make test` has no time for: 50 rounds of kill -9
 test-long: test-deps
@@ -120,18 +120,50 @@ bench: deps
 	@$(MAKE) --no-print-directory all $(BUILD)/bench/load
 	/usr/bin/python3 tests/bench/run.py --build $(BUILD) --write docs/performance.md $(BENCH)
 
+# --- installing: `make install` puts files, `make deb` a package whose scripts make the user and the first certificate
 PREFIX ?= /usr
-install: all
+UNITS  ?= /lib/systemd/system
+
+install: all man
 	install -D -m 755 $(BUILD)/kantord $(DESTDIR)$(PREFIX)/sbin/kantord
 	install -D -m 755 $(BUILD)/kantorctl $(DESTDIR)$(PREFIX)/sbin/kantorctl
-	install -D -m 644 conf/kantor.service $(DESTDIR)/lib/systemd/system/kantor.service
-	install -d $(DESTDIR)/etc/kantor
+	install -D -m 644 conf/kantor.service $(DESTDIR)$(UNITS)/kantor.service
+	install -D -m 644 conf/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/kantor.conf
+	install -D -m 644 conf/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/kantor.conf
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/man/man,1 5 8) $(DESTDIR)/etc/kantor
+	for page in $(MAN); do gzip -9nc $$page > $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$(basename $$page).gz; done
 	[ -e $(DESTDIR)/etc/kantor/kantor.conf ] || $(BUILD)/kantord --print-sample > $(DESTDIR)/etc/kantor/kantor.conf
+
+deb: all
+	+tools/make_deb.sh $(BUILD)
+
+# --- style: each check prints what to mend and how
+.PHONY: deb lint cppcheck format help
+lint:
+	@failed=0; for c in shape arrows banned options; do /usr/bin/python3 tools/check_$$c.py || failed=1; done; CC=$(CC) tools/check_headers.sh || failed=1; exit $$failed
+
+# slower readers of the code, for a quiet moment
+cppcheck:
+	cppcheck --quiet --std=c11 -I. -D_GNU_SOURCE --enable=warning,portability --inline-suppr --suppress=missingIncludeSystem --error-exitcode=1 core mail
+
+# formats what differs from the last commit, or F="one.c two.h"
+F ?= $(shell git diff --name-only HEAD -- '*.c' '*.h')
+format:
+	$(if $(F),clang-format -i $(F),@echo "nothing differs from the last commit; name files with F=")
+
+help:
+	@echo "make                build/kantord and build/kantorctl"
+	@echo "make run            the demonstration organisation in ./demo, ports from 10000 on"
+	@echo "make test           unit, protocol and crash tests (test-long: what needs an hour)"
+	@echo "make unit T=DIR     unit tests of one room; SAN=address or SAN=thread with a BUILD= of its own"
+	@echo "make lint           rules of the sources; cppcheck, format F=FILES"
+	@echo "make install        into DESTDIR=/ PREFIX=/usr; make deb: a Debian package in build/"
+	@echo "make man, clean     variables: CC=clang, WERROR=1, OPT=-O1, BUILD=folder"
 
 clean:
 	rm -rf $(BUILD)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)
 .PHONY: all man unit clean deps run test-deps test test-long bench fuzz fuzz-build fuzz-replay install
 
 # .incbin is not seen by -MMD

@@ -14,6 +14,7 @@
 #include "core/kantord/report.h"
 #include "core/kantord/serve.h"
 #include "core/log.h"
+#include "core/process/privilege.h"
 #include "core/store/store.h"
 
 /* -1: nobody listens. */
@@ -58,6 +59,7 @@ static struct error answer_ourselves(const struct config *c, struct call *call)
                                                         "or --config right? Has the server been started once?",
                                                         c->data_dir));
     address_set_separators(c->plus_separator);
+    TRY(privilege_become_owner(c->data_dir, call->arena));
     TRY(store_open(&options, &call->server.store));
     TRY(login_service_new(call->server.store, &call->server.login));
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)

@@ -25,6 +25,8 @@ struct kantord {
 
 /* start.c: runs the server until SIGTERM. The error's text is a sentence. */
 struct error run_server(struct kantord *k);
+/* start.c: makes the data folder and a certificate of our own where they are missing, as the server's user. */
+struct error prepare(struct kantord *k);
 
 /* confine.c: Landlock and seccomp around everything behind it, or a line in the log that says why not. */
 struct error confine(struct kantord *k);

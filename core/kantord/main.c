@@ -9,11 +9,12 @@
 #include "core/kantord/internal.h"
 #include "core/kantord/manual.h"
 
-static const char help[] = "Usage: kantord [--config FILE] [--check-config]\n"
+static const char help[] = "Usage: kantord [--config FILE] [--check-config | --prepare]\n"
                            "       kantord --demo DIR [--port-base N]\n"
                            "\n"
                            "  --config FILE     read FILE (default /etc/kantor/kantor.conf)\n"
                            "  --check-config    read the configuration, say what is wrong with it, and end\n"
+                           "  --prepare         make the data folder and a self-signed certificate where they are missing, and end\n"
                            "  --demo DIR        make (if absent) and serve a demonstration organisation in DIR\n"
                            "  --port-base N     with --demo: every port is N plus the well-known one (default 10000)\n"
                            "  --print-sample    write a commented kantor.conf with every default\n"
@@ -58,13 +59,13 @@ static int print_manual(const char *page)
 
 struct command_line {
     const char *config, *demo;
-    int port_base, check;
+    int port_base, check, prepare;
 };
 
 /* -1: go on; else the exit status. */
 static int read_command_line(int argc, char **argv, struct command_line *out)
 {
-    static const struct option names[] = {{"config", required_argument, NULL, 'c'}, {"demo", required_argument, NULL, 'd'}, {"port-base", required_argument, NULL, 'p'}, {"check-config", no_argument, NULL, 'k'},
+    static const struct option names[] = {{"config", required_argument, NULL, 'c'}, {"demo", required_argument, NULL, 'd'}, {"port-base", required_argument, NULL, 'p'}, {"check-config", no_argument, NULL, 'k'}, {"prepare", no_argument, NULL, 'r'},
                                           {"print-sample", no_argument, NULL, 's'}, {"print-man", required_argument, NULL, 'm'}, {"version", no_argument, NULL, 'v'}, {"help", no_argument, NULL, 'h'}, {0}};
     uint64_t n;
     for (int o; (o = getopt_long(argc, argv, "c:h", names, NULL)) != -1;) {
@@ -84,6 +85,9 @@ static int read_command_line(int argc, char **argv, struct command_line *out)
             break;
         case 'k':
             out->check = 1;
+            break;
+        case 'r':
+            out->prepare = 1;
             break;
         case 's':
             return print_text(config_write_sample);
@@ -137,7 +141,7 @@ int main(int argc, char **argv)
         return 0;
     }
     k.server.hostname = k.config.hostname[0] ? k.config.hostname : machine_name(&k.arena);
-    e = run_server(&k);
+    e = line.prepare ? prepare(&k) : run_server(&k);
     status = e.code == ERROR_NONE ? 0 : fail(e);
     arena_free(&k.arena);
     return status;

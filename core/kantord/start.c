@@ -107,6 +107,15 @@ static struct error start(struct kantord *k)
     return begin(k);
 }
 
+struct error prepare(struct kantord *k)
+{
+    struct certificate_files *files;
+    size_t n;
+    TRY(privilege_make_folder(k->config.data_dir, k->config.user, &k->arena));
+    TRY(privilege_drop(k->config.user, &k->arena));
+    return certificate_files_of(&k->config, k->server.hostname, &k->arena, &files, &n);
+}
+
 static void stop(struct kantord *k)
 {
     notify_send("STOPPING=1");

@@ -37,7 +37,6 @@ static enum step ran(struct connection *c, enum run r)
     struct connection_inner *in = c->inner;
     active(c);
     c->want = 0; /* it was about the command that is done */
-    in->parked = r == RUN_PARK;
     switch (r) {
     case RUN_NEXT:
     case RUN_PARK:
@@ -82,8 +81,7 @@ static enum step look_at_input(struct connection *c, enum place place)
         in->framed = 0;
         return ran(c, c->protocol->run(c));
     }
-    if (!in->parked)
-        arena_reset(&c->arena);
+    arena_reset(&c->arena);
     c->want = 0;
     switch (c->protocol->frame(c)) {
     case FRAME_LOOP:
@@ -140,6 +138,7 @@ static enum step ready(struct connection *c, enum place place)
         if (place == ON_LOOP)
             return STEP_HAND;
         atomic_store(&in->noticed, 0);
+        arena_reset(&c->arena);
         return c->protocol->notice ? ran(c, c->protocol->notice(c)) : STEP_ON;
     }
     size_t held = buffer_length(&c->in);
@@ -248,6 +247,38 @@ static enum step end(struct connection *c, int reason)
     }
 }
 
+static enum step read_proxy_header(struct connection *c)
+{
+    switch (proxy_read(c)) {
+    case FLOW_DONE:
+        if (!connection_count_address(c))
+            return STEP_DEAD;
+        c->inner->phase = c->listener->service->tls == TLS_IMPLICIT ? PHASE_HANDSHAKE : PHASE_OPEN;
+        return STEP_ON;
+    case FLOW_BLOCKED:
+        return STEP_WAIT;
+    case FLOW_ENDED:
+        break;
+    }
+    return STEP_DEAD;
+}
+
+static enum step go_on(struct connection *c, enum place place)
+{
+    enum step s = flushed(c, PHASE_MORE);
+    if (s != STEP_ON)
+        return s;
+    return place == ON_LOOP ? STEP_HAND : ran(c, c->protocol->run(c));
+}
+
+static enum step begin_compress(struct connection *c)
+{
+    enum step s = flushed(c, PHASE_READY);
+    if (s != STEP_ON)
+        return s;
+    return stream_compress(c).code == ERROR_NONE ? STEP_ON : STEP_DEAD;
+}
+
 static enum step step(struct connection *c, enum place place)
 {
     struct connection_inner *in = c->inner;
@@ -259,18 +290,7 @@ static enum step step(struct connection *c, enum place place)
     }
     switch (in->phase) {
     case PHASE_PROXY:
-        switch (proxy_read(c)) {
-        case FLOW_DONE:
-            if (!connection_count_address(c))
-                return STEP_DEAD;
-            in->phase = c->listener->service->tls == TLS_IMPLICIT ? PHASE_HANDSHAKE : PHASE_OPEN;
-            return STEP_ON;
-        case FLOW_BLOCKED:
-            return STEP_WAIT;
-        case FLOW_ENDED:
-            break;
-        }
-        return STEP_DEAD;
+        return read_proxy_header(c);
     case PHASE_HANDSHAKE:
         return handshake(c, place);
     case PHASE_OPEN:
@@ -278,23 +298,12 @@ static enum step step(struct connection *c, enum place place)
         return c->protocol->open(c).code == ERROR_NONE ? STEP_ON : STEP_DEAD;
     case PHASE_READY:
         return ready(c, place);
-    case PHASE_MORE: {
-        enum step s = flushed(c, PHASE_MORE);
-        if (s != STEP_ON)
-            return s;
-        return place == ON_LOOP ? STEP_HAND : ran(c, c->protocol->run(c));
-    }
+    case PHASE_MORE:
+        return go_on(c, place);
     case PHASE_TLS:
         return begin_tls(c);
     case PHASE_COMPRESS:
-        switch (flushed(c, PHASE_READY)) {
-        case STEP_ON:
-            return stream_compress(c).code == ERROR_NONE ? STEP_ON : STEP_DEAD;
-        case STEP_WAIT:
-            return STEP_WAIT;
-        default:
-            return STEP_DEAD;
-        }
+        return begin_compress(c);
     case PHASE_DELAY:
         if (clock_ms() < in->delay_until_ms)
             return STEP_WAIT;

@@ -67,7 +67,7 @@ struct connection_inner {
     int64_t delay_until_ms;                  /* owner: of PHASE_DELAY and PHASE_LINGER */
     int64_t lingered;                        /* bytes dropped */
     int counted, zombie;                     /* loop */
-    int opened, parked, framed, from_plain;  /* owner */
+    int opened, framed, from_plain;          /* owner */
     int read_full;                           /* owner: the last read took all it was given room for */
 };
 

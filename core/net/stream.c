@@ -197,7 +197,7 @@ void stream_park(struct connection *c)
         buffer_free(&c->in);
     if (!buffer_length(&c->out) && !c->out.failed)
         buffer_free(&c->out);
-    if (!c->inner->parked && c->inner->phase == PHASE_READY && !c->inner->framed)
+    if (c->inner->phase == PHASE_READY && !c->inner->framed)
         arena_free(&c->arena);
     if (z && !buffer_length(&z->wire)) {
         buffer_free(&z->wire);

@@ -38,12 +38,13 @@ struct error privilege_make_folder(const char *path, const char *user, struct ar
     return lchown(path, p->pw_uid, p->pw_gid) == 0 ? OK : error_make(ERROR_IO, arena_printf(a, "cannot give %s to %s: %m", path, user));
 }
 
-static int drop_capabilities(void)
+/* Only these capabilities of the first 32 stay, effective; none is given on. */
+static int keep_capabilities(__u32 kept)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct none[2] = {0};
+    struct __user_cap_data_struct sets[2] = {{.effective = kept, .permitted = kept}};
     (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    return syscall(SYS_capset, &head, none) == 0;
+    return syscall(SYS_capset, &head, sets) == 0;
 }
 
 static struct error become(const char *user, struct arena *a)
@@ -63,9 +64,19 @@ struct error privilege_drop(const char *user, struct arena *a)
 {
     if (geteuid() == 0 && user[0])
         TRY(become(user, a));
-    if (geteuid() != 0 && !drop_capabilities())
+    if (geteuid() != 0 && !keep_capabilities(0))
         return error_make(ERROR_DENIED, arena_printf(a, "cannot give up the capabilities: %m"));
     return OK;
+}
+
+struct error privilege_become_owner(const char *folder, struct arena *a)
+{
+    struct stat st;
+    if (geteuid() != 0 || stat(folder, &st) != 0 || st.st_uid == 0)
+        return OK;
+    int became = prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0 && setgroups(0, NULL) == 0 && setresgid(st.st_gid, st.st_gid, st.st_gid) == 0 &&
+                 setresuid(st.st_uid, st.st_uid, st.st_uid) == 0 && keep_capabilities(1U << CAP_DAC_OVERRIDE | 1U << CAP_DAC_READ_SEARCH);
+    return became ? OK : error_make(ERROR_DENIED, arena_printf(a, "cannot become the owner of %s: %m", folder));
 }
 
 void privilege_seal(void)

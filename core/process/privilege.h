@@ -17,6 +17,10 @@ struct error privilege_make_folder(const char *path, const char *user, struct ar
 /* As root: becomes `user` with its groups (user "": stays root). Whoever we are then, all capabilities go unless we stay root. */
 struct error privilege_drop(const char *user, struct arena *a);
 
+/* A tool run by root on the files of another user becomes that user, so that nothing it makes is root's, and keeps the right to read and write what root
+ * could (the administrator's files of import and export). Not root, or root's own folder: nothing happens. */
+struct error privilege_become_owner(const char *folder, struct arena *a);
+
 /* No new privileges by execve, and no core file that could hold passwords (attacks.md CO-12). */
 void privilege_seal(void);
 

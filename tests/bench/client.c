@@ -187,6 +187,11 @@ void client_skip_dot(struct client *c)
 
 uint64_t client_received(const struct client *c) { return c->received; }
 
+int client_descriptor(const struct client *c)
+{
+    return c->fd;
+}
+
 void client_park(struct client *c)
 {
     client_flush(c);

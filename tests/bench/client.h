@@ -35,6 +35,8 @@ void client_skip_dot(struct client *c);
 uint64_t client_received(const struct client *c);
 /* Frees both buffers, so that thousands of parked connections cost the load program little. */
 void client_park(struct client *c);
+/* For poll: whether something has come. */
+int client_descriptor(const struct client *c);
 
 double clock_now(void); /* seconds, monotonic */
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));

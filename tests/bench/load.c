@@ -106,7 +106,7 @@ static const struct {
     {"imap", "one IMAP session: commands as arguments, + before one to time it", load_imap},
     {"loop", "one IMAP command again and again: --sessions --command --seconds", load_loop},
     {"login", "connect, LOGIN, SELECT, LOGOUT: --sessions --seconds", load_login},
-    {"idle", "parks --sessions in IDLE, prints `parked`, ends with its standard input", load_idle},
+    {"idle", "parks --sessions in IDLE, prints `parked`; for each line of its standard input, how long until all heard something", load_idle},
     {"pop3", "RETR of every message", load_pop3},
     {"fsync", "how long a durable write of 4 KB takes in FOLDER", load_fsync},
 };

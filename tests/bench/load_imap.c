@@ -1,6 +1,7 @@
 /* tests/bench/load_imap.c -- IMAP and POP3 loads; see load.h */
 #include "load.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +152,27 @@ static void login(struct race *race, const struct load *load, int number)
 
 void load_login(const struct load *load) { load_race(load, login); }
 
+/* How long until every parked session has heard something. */
+static void wait_for_notices(struct client **all, int count)
+{
+    double from = clock_now();
+    struct pollfd *fds = calloc((size_t)count, sizeof *fds);
+    if (fds == NULL) die("out of memory");
+    for (int i = 0; i < count; i++) fds[i] = (struct pollfd){.fd = client_descriptor(all[i]), .events = POLLIN};
+    int first_at = 0, left = count;
+    while (left > 0) {
+        if (poll(fds, (nfds_t)count, 60000) <= 0) die("%d of %d sessions heard nothing", left, count);
+        for (int i = 0; i < count; i++) {
+            if (fds[i].fd < 0 || fds[i].revents == 0) continue;
+            fds[i].fd = -1;
+            if (left-- == count) first_at = (int)((clock_now() - from) * 1e6);
+        }
+    }
+    printf("{\"count\": %d, \"first_seconds\": %.6f, \"seconds\": %.6f}\n", count, first_at / 1e6, clock_now() - from);
+    fflush(stdout);
+    free(fds);
+}
+
 void load_idle(const struct load *load)
 {
     struct client **all = calloc((size_t)load->sessions, sizeof(struct client *));
@@ -166,8 +188,8 @@ void load_idle(const struct load *load)
     }
     printf("parked\n");
     fflush(stdout);
-    char end[64];
-    while (read(STDIN_FILENO, end, sizeof end) > 0) continue;
+    char word[64];
+    while (read(STDIN_FILENO, word, sizeof word) > 0) wait_for_notices(all, load->sessions);
     for (int i = 0; i < load->sessions; i++) client_close(all[i]);
     free(all);
 }

@@ -15,7 +15,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user ne
 
 
 def filtered(s):
-    return "sandbox which=calls" in s.log()
+    return " info sandbox which=calls" in s.log()
 
 
 @as_root

@@ -67,6 +67,9 @@ def test_openssl_starts_tls_on_every_clear_text_port(names, service, protocol):
 def test_renegotiation_is_refused_and_ends_only_that_connection(names):
     with names.imap() as bystander:
         p = subprocess.Popen(["openssl", "s_client", "-connect", "127.0.0.1:%d" % names.port("imaps"), "-tls1_2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        text = b""
+        while b"* OK" not in text:
+            text += p.stdout.read1(4096)
         p.stdin.write(b"R\n")  # a command of s_client
         p.stdin.flush()
         assert p.wait(30) != 0
