@@ -110,7 +110,7 @@ test-long: test-deps
 
 # --- benches: beside Dovecot and Postfix on one disk; BENCH="--quick --only mailbox"
 BENCH ?=
-BENCH_SRC := $(wildcard tests/bench/*.c)
+BENCH_SRC := tests/bench/client.c $(wildcard tests/bench/load*.c)
 $(BUILD)/bench/load: $(BENCH_SRC) $(wildcard tests/bench/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(OPT) $(WARN) -pthread -Itests/bench -o $@ $(BENCH_SRC) -lssl -lcrypto

@@ -27,8 +27,9 @@ ROOT = HERE.parent.parent
 class Bench:
     def __init__(self, options):
         self.o, self.rows, self.notes = options, [], []
-        self.rounds = 1 if options.quick else 3
+        self.rounds = 1 if options.quick else options.rounds
         self.n = 1000 if options.quick else 10000
+        self.mails = 1000 if options.quick else options.mails
         self.dir = pathlib.Path(options.dir)
         build = pathlib.Path(options.build).resolve()
         self.load_program = build / 'bench/load'
@@ -139,7 +140,7 @@ def format_row(row):
 
 def row_delivery(b):
     """SMTP or LMTP to a durable mailbox."""
-    for size, label, target1, target, count in ((4096, '4 KB', 3, 10, b.n), (65536, '64 KB', 4, 4, b.n // 5), (1 << 20, '1 MB', 4, 4, b.n // 50)):
+    for size, label, target1, target, count in ((4096, '4 KB', 3, 10, b.mails), (65536, '64 KB', 4, 4, b.mails // 4), (1 << 20, '1 MB', 4, 4, b.mails // 20)):
         for sessions in (1, 10, 50):
             if size > 4096 and sessions == 50:
                 continue
@@ -176,7 +177,7 @@ def row_recipients(b):
 
 def row_append(b):
     for sessions in (1, 20):
-        n = b.n // 4 if sessions == 1 else b.n
+        n = b.mails // 4 if sessions == 1 else b.mails
 
         def append(server, i):
             return b.load('append', server, '--port', server.imap, '--sessions', sessions, '--users', sessions, '--first-user', 2000, '--messages', n)['rate']
@@ -282,12 +283,12 @@ def row_idle(b):
 
 def row_growth(b):
     """Kantor against itself: a store of a million messages."""
-    small, many = (1000, 20000) if b.o.quick else (10000, 1000000)
+    small, many = (1000, 20000) if b.o.quick else (10000, 400000)
     first = b.people(1000)
     k = b.kantor
 
     def deliver(i):
-        return b.load('deliver', k, '--port', k.lmtp, '--sessions', 10, '--messages', b.n, '--users', 1000, '--first-user', first)['rate']
+        return b.load('deliver', k, '--port', k.lmtp, '--sessions', 10, '--messages', b.mails, '--users', 1000, '--first-user', first)['rate']
 
     def select(i):
         return statistics.median(t['seconds'] for t in imap(b, k, first + 1, *['+SELECT INBOX', 'CLOSE'] * 25))
@@ -317,7 +318,7 @@ def ground(b):
             f'- file system: {fs}; `fdatasync` of 4 KB: median {disk["median_ms"]} ms, 90 % below {disk["p90_ms"]} ms',
             f'- {b.kantor.version()} (`--demo`); {b.dovecot.version()} (sdbox, `mail_fsync=optimized`, passwords in clear text, process limits raised); {b.postfix.version()} '
             '(LMTP to that Dovecot, defaults)',
-            f'- {"--quick: " if b.o.quick else ""}{b.n:,} messages, median of {b.rounds}, ours and theirs by turns; server and client share the cores']
+            f'- {"--quick: " if b.o.quick else ""}{b.n:,} messages in a mailbox, {b.mails:,} in a delivery, median of {b.rounds}, ours and theirs by turns; server and client share the cores']
 
 
 BEGIN, END = '<!-- bench -->', '<!-- /bench -->'
@@ -333,6 +334,8 @@ def write_table(path, lines):
 def main():
     p = argparse.ArgumentParser(description='Kantor beside Dovecot and Postfix on one disk')
     p.add_argument('--quick', action='store_true', help='1,000 messages, one run')
+    p.add_argument('--rounds', type=int, default=3, help='runs of a row, of which the median counts')
+    p.add_argument('--mails', type=int, default=4000, help='messages of a delivery row')
     p.add_argument('--only', action='append', choices=ROWS, help='these rows')
     p.add_argument('--without', action='append', default=[], help='a server to leave out (kantor, dovecot, postfix)')
     p.add_argument('--build', default=ROOT / 'build')
