@@ -173,6 +173,8 @@ struct error imap_sync(struct connection *c, struct imap_session *s, enum imap_s
 struct error imap_still_allowed(struct connection *c, struct imap_session *s);
 /* The tagged OK gets [HIGHESTMODSEQ n] behind `code` (RFC 7162 3.2.7), when the client knows QRESYNC. */
 struct error imap_highest_code(struct connection *c, struct imap_session *s);
+/* *some: a message with \Deleted is there. Clients CLOSE and EXPUNGE mailboxes all day that have none: the writer need not hear of it. ERROR_DENIED without the right. */
+struct error imap_look_for_deleted(struct imap_session *s, int *some);
 void imap_expunged(struct imap_session *s, const struct uid_set *gone, struct buffer *out);
 int imap_has_news(const struct imap_session *s);
 /* The uids that a sequence-set argument names in this session's view. */

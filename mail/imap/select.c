@@ -242,7 +242,10 @@ struct error imap_close_run(struct connection *c, struct imap_session *s, struct
     (void)c;
     TRY(args_end(a));
     if (!s->box.read_only && s->box.rights & RIGHT_EXPUNGE) { /* without the right CLOSE expunges nothing (RFC 4314 4) */
-        struct error e = store_change(s->server->store, expunge_change, s);
+        int some = 1;
+        struct error e = imap_look_for_deleted(s, &some);
+        if (e.code == ERROR_NONE && some)
+            e = store_change(s->server->store, expunge_change, s);
         if (e.code != ERROR_NONE && e.code != ERROR_DENIED && e.code != ERROR_NOT_FOUND)
             return e;
     }

@@ -284,6 +284,19 @@ static struct error expunge_change(struct sql *db, void *arg)
     return item_expunge(db, imap_actor(x->s), x->s->box.collection, x->uids, FLAG_DELETED, &x->gone);
 }
 
+struct error imap_look_for_deleted(struct imap_session *s, int *some)
+{
+    struct arena a;
+    struct collection c = {.n_deleted = 0};
+    SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
+    TRY(grant_check(db, s->box.collection, s->account, RIGHT_EXPUNGE));
+    arena_init(&a, 64 * 1024);
+    struct error e = collection_get(db, s->box.collection, &a, &c);
+    arena_free(&a);
+    *some = c.n_deleted > 0;
+    return e;
+}
+
 struct error imap_expunge_run(struct connection *c, struct imap_session *s, struct imap_args *a)
 {
     struct expunging x = {.s = s};
@@ -298,7 +311,10 @@ struct error imap_expunge_run(struct connection *c, struct imap_session *s, stru
         return imap_no("[READ-ONLY] the mailbox was opened with EXAMINE");
     if (x.uids && uids.n == 0)
         return OK;
-    struct error e = store_change(s->server->store, expunge_change, &x);
+    int some = 1;
+    struct error e = imap_look_for_deleted(s, &some);
+    if (e.code == ERROR_NONE && some)
+        e = store_change(s->server->store, expunge_change, &x);
     if (e.code == ERROR_NONE)
         imap_expunged(s, &x.gone, &c->out);
     uid_set_free(&x.gone);
