@@ -21,6 +21,7 @@ ALLOWED = {
     "contacts/": ["core/"],
     "tasks/": ["core/", "calendar/ical/"],
     "mail/mime/": [],
+    "mail/authentication/": ["mail/mime/"],
     "mail/mailbox/": ["core/store/", "core/account/", "mail/mime/"],
     "mail/queue/": ["core/store/", "core/account/"],
     "mail/delivery/": ["core/store/", "core/account/", "mail/mime/", "mail/mailbox/", "mail/queue/"],
