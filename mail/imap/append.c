@@ -8,6 +8,8 @@
 #include "mail/imap/internal.h"
 #include "mail/mime/date.h"
 
+enum { LINE_END_MAX = 1000 }; /* octets behind a literal until the line must end: one answer for a line, however it is cut */
+
 void imap_append_drop(struct imap_session *s)
 {
     if (s->append.active && !s->append.discard)
@@ -196,7 +198,7 @@ enum run imap_append_more(struct connection *c)
     in = buffer_slice(&c->in);
     size_t line = slice_find(in, '\n');
     if (line == in.n) {
-        if (in.n > 16) {
+        if (in.n > LINE_END_MAX) { /* a client that wrote more than it announced; where its next command begins cannot be known */
             (void)answer(c, imap_bad("the line end behind the literal is missing"));
             return RUN_CLOSE;
         }
