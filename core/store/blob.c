@@ -309,21 +309,20 @@ static struct error read_into(struct sql *db, const struct found *f, int64_t off
 }
 
 /* Size, place and bytes in one look: most reads are of a whole small message. */
-static struct sql_stmt *open_row(struct sql *db, int64_t id, struct found *f, struct error *e)
+static struct error open_row(struct sql *db, int64_t id, struct found *f, struct sql_stmt **st)
 {
-    struct sql_stmt *st = sql_use(db, "SELECT size, place, hash, data FROM blob WHERE id = $1");
-    *e = look(st, id, f);
-    if (e->code == ERROR_NONE && f->place != PLACE_FILE)
-        f->data = sql_blob(st, 3);
-    return st;
+    *st = sql_use(db, "SELECT size, place, hash, data FROM blob WHERE id = $1");
+    TRY(look(*st, id, f));
+    if (f->place != PLACE_FILE)
+        f->data = sql_blob(*st, 3);
+    return OK;
 }
 
 struct error blob_read(struct sql *db, int64_t id, int64_t offset, int64_t length, struct arena *a, struct slice *bytes)
 {
     struct found f;
-    struct error e;
-    SCOPED(sql_done) struct sql_stmt *st = open_row(db, id, &f, &e);
-    TRY(e);
+    SCOPED(sql_done) struct sql_stmt *st = NULL;
+    TRY(open_row(db, id, &f, &st));
     size_t n = cut(f.size, &offset, length);
     char *to = arena_alloc(a, n + 1);
     if (!to)
@@ -336,9 +335,8 @@ struct error blob_read(struct sql *db, int64_t id, int64_t offset, int64_t lengt
 struct error blob_append(struct sql *db, int64_t id, int64_t offset, int64_t length, struct buffer *out)
 {
     struct found f;
-    struct error e;
-    SCOPED(sql_done) struct sql_stmt *st = open_row(db, id, &f, &e);
-    TRY(e);
+    SCOPED(sql_done) struct sql_stmt *st = NULL;
+    TRY(open_row(db, id, &f, &st));
     size_t n = cut(f.size, &offset, length);
     char *to = buffer_room(out, n ? n : 1);
     if (!to)

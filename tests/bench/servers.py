@@ -41,11 +41,11 @@ def children(pid):
     while todo:
         p = todo.pop()
         found.append(p)
-        for task in pathlib.Path(f'/proc/{p}/task').glob('*/children'):
-            try:
-                todo += [int(c) for c in task.read_text().split()]
-            except OSError:
-                pass
+        try:
+            for task in os.listdir(f'/proc/{p}/task'):
+                todo += [int(c) for c in pathlib.Path(f'/proc/{p}/task/{task}/children').read_text().split()]
+        except OSError:
+            pass  # it ended meanwhile
     return found
 
 
