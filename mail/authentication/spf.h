@@ -35,7 +35,20 @@ struct spf_request {
     int64_t now_at;            /* for %{t} */
 };
 
-enum spf_kind { SPF_END, SPF_ALL, SPF_INCLUDE, SPF_ADDRESS, SPF_EXCHANGER, SPF_REVERSE, SPF_IP4, SPF_IP6, SPF_EXISTS, SPF_REDIRECT, SPF_EXPLAIN, SPF_OTHER };
+enum spf_kind {
+    SPF_END, /* of the record */
+    SPF_ALL,
+    SPF_INCLUDE,
+    SPF_ADDRESS,   /* a */
+    SPF_EXCHANGER, /* mx */
+    SPF_REVERSE,   /* ptr */
+    SPF_IP4,
+    SPF_IP6,
+    SPF_EXISTS,
+    SPF_REDIRECT,
+    SPF_EXPLAIN, /* exp */
+    SPF_OTHER,   /* an unknown modifier */
+};
 
 /* One term of a record, read; private to this folder. */
 struct spf_term {
@@ -55,7 +68,17 @@ struct spf_frame {
 };
 
 enum spf_phase { SPF_AT_RECORD, SPF_AT_NEXT, SPF_AT_TERM, SPF_AT_REDIRECT, SPF_AT_EXPLAIN, SPF_AT_TEXT, SPF_AT_END };
-enum spf_wait { SPF_WAIT_NONE, SPF_WAIT_RECORD, SPF_WAIT_ADDRESS, SPF_WAIT_EXISTS, SPF_WAIT_MX, SPF_WAIT_MX_ADDRESS, SPF_WAIT_PTR, SPF_WAIT_PTR_ADDRESS, SPF_WAIT_EXPLANATION };
+enum spf_wait {
+    SPF_WAIT_NONE,
+    SPF_WAIT_RECORD,
+    SPF_WAIT_ADDRESS,
+    SPF_WAIT_EXISTS,
+    SPF_WAIT_MX,
+    SPF_WAIT_MX_ADDRESS,
+    SPF_WAIT_PTR,
+    SPF_WAIT_PTR_ADDRESS,
+    SPF_WAIT_EXPLANATION,
+};
 
 struct spf {
     /* what is known at the end */

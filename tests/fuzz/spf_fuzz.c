@@ -9,13 +9,6 @@
 
 enum { RECORDS_MAX = 12, QUESTIONS_MAX = 200 };
 
-static struct slice take_line(struct slice *rest)
-{
-    struct slice line = slice_first(*rest, slice_find(*rest, '\n'));
-    *rest = slice_after(*rest, line.n + 1);
-    return line;
-}
-
 static struct dns_answer answer(struct slice line, struct dns_question q, const struct spf_request *r, struct dns_record *records)
 {
     static unsigned char address[RECORDS_MAX][16];
@@ -52,8 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct spf_request r = {.address = {0x20, 1, 0x0d, 0xb8, [15] = 1}, .now_at = 1700000000};
     size_t asked = 0;
     r.address_bytes = size % 2 ? 4 : 16;
-    r.sender = take_line(&rest);
-    r.helo = take_line(&rest);
+    r.sender = target_line(&rest);
+    r.helo = target_line(&rest);
     struct slice answers = rest;
     arena_init(&a, 64 * 1024 * 1024);
     promise(spf_begin(&spf, &a, &r).code == ERROR_NONE);
@@ -61,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         promise(dns_name_fits(q.name) && ++asked <= QUESTIONS_MAX);
         if (rest.n == 0)
             rest = answers;
-        struct dns_answer x = answer(take_line(&rest), q, &r, records);
+        struct dns_answer x = answer(target_line(&rest), q, &r, records);
         spf_answer(&spf, &x);
     }
     promise(spf.terms <= SPF_TERMS_MAX + 1 && spf.voids <= SPF_VOID_MAX + 1);

@@ -15,6 +15,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static inline struct slice target_slice(const uint8_t *data, size_t size) { return slice_make((const char *)data, size); }
 
+/* Takes a line off inputs that are made of lines. */
+static inline struct slice target_line(struct slice *rest)
+{
+    struct slice line = slice_first(*rest, slice_find(*rest, '\n'));
+    *rest = slice_after(*rest, line.n + 1);
+    return line;
+}
+
 static inline void promise(bool kept)
 {
     if (!kept)
