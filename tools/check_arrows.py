@@ -22,6 +22,7 @@ ALLOWED = {
     "tasks/": ["core/", "calendar/ical/"],
     "mail/mime/": [],
     "mail/authentication/": ["mail/mime/"],
+    "mail/sieve/": ["mail/mime/"],
     "mail/mailbox/": ["core/store/", "core/account/", "mail/mime/"],
     "mail/queue/": ["core/store/", "core/account/"],
     "mail/delivery/": ["core/store/", "core/account/", "mail/mime/", "mail/mailbox/", "mail/queue/"],
