@@ -7,12 +7,16 @@ enum { DAY = 24 * 60 * 60, VACATION_DEFAULT = 7 * DAY, VACATION_LONGEST = 90 * D
 static bool delivers(enum sieve_action_kind k) { return k == SIEVE_KEEP || k == SIEVE_FILEINTO || k == SIEVE_REDIRECT || k == SIEVE_VACATION; }
 static bool refuses(enum sieve_action_kind k) { return k == SIEVE_REJECT || k == SIEVE_EREJECT; }
 
+static bool into_inbox(const struct sieve_action *a) { return a->kind == SIEVE_KEEP || (a->kind == SIEVE_FILEINTO && slice_eq_nocase(a->text, SLICE("INBOX"))); }
+
 /* The same thing twice is done once (RFC 5228 2.10.3). */
 static bool same(const struct sieve_action *a, const struct sieve_action *b)
 {
+    if (into_inbox(a) && into_inbox(b))
+        return true;
     if (a->kind != b->kind)
         return false;
-    if (a->kind == SIEVE_KEEP || a->kind == SIEVE_DISCARD)
+    if (a->kind == SIEVE_DISCARD)
         return true;
     if (a->kind == SIEVE_REDIRECT) {
         size_t at = slice_find(a->text, '@');

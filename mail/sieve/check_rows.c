@@ -20,7 +20,7 @@ struct error check_require(struct checker *c, struct sieve_node *n)
 bool field_name_valid(struct slice name)
 {
     for (size_t i = 0; i < name.n; i++)
-        if (name.p[i] <= ' ' || name.p[i] == 127 || name.p[i] == ':')
+        if (name.p[i] <= ' ' || name.p[i] == 127 || name.p[i] == ':') /* also all above ASCII: char is signed */
             return false;
     return name.n > 0;
 }
@@ -100,6 +100,23 @@ static bool domain_valid(struct slice s)
     return s.n > 0 && s.n <= 255 && before != '.';
 }
 
+/* What may stand before "<": nothing that ends or begins an address, but in quotes. */
+static bool display_name_valid(struct slice s)
+{
+    bool quoted = false;
+    for (size_t i = 0; i < s.n; i++) {
+        if ((s.p[i] >= 0 && s.p[i] < ' ') || s.p[i] == 127)
+            return false;
+        if (quoted && s.p[i] == '\\' && i + 1 < s.n)
+            i++;
+        else if (s.p[i] == '"')
+            quoted = !quoted;
+        else if (!quoted && memchr("<>@,;:", s.p[i], 6))
+            return false;
+    }
+    return !quoted;
+}
+
 bool sieve_address_read(struct slice text, struct arena *a, struct slice *out)
 {
     text = slice_trim(text);
@@ -107,10 +124,7 @@ bool sieve_address_read(struct slice text, struct arena *a, struct slice *out)
         size_t begin = text.n - 1;
         while (begin > 0 && text.p[begin] != '<')
             begin--;
-        for (size_t i = 0; i < begin; i++)
-            if (memchr("<>@,;\r\n", text.p[i], 7))
-                return false;
-        if (text.p[begin] != '<')
+        if (text.p[begin] != '<' || !display_name_valid(slice_first(text, begin)))
             return false;
         text = slice_trim(slice_make(text.p + begin + 1, text.n - begin - 2));
     }

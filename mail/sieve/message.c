@@ -1,7 +1,11 @@
 /* mail/sieve/message.c -- the fields of the head, tests on them, and editheader (RFC 5228 5.5 to 5.9, RFC 5260 6, RFC 5293) */
-#include "mail/sieve/internal.h"
+#include "mail/mime/charset.h"
+#include "mail/mime/decode.h"
 #include "mail/mime/header.h"
 #include "mail/mime/words.h"
+#include "mail/sieve/internal.h"
+
+enum { LINE_MAX_LENGTH = 998 /* RFC 5322 2.1.1 */, WORD_BYTES = 42 /* of an encoded word: 68 characters */ };
 
 static struct error field_add(struct sieve_run *r, size_t at, const struct sieve_field *f)
 {
@@ -108,33 +112,64 @@ static bool protected_field(struct slice name)
     return false;
 }
 
-static bool value_writable(struct slice value)
+static bool value_writable(struct slice name, struct slice value)
 {
     for (size_t i = 0; i < value.n; i++)
-        if (value.p[i] == '\r' || value.p[i] == '\n' || value.p[i] == 0)
+        if ((value.p[i] >= 0 && value.p[i] < ' ' && value.p[i] != '\t') || value.p[i] == 127)
             return false;
-    return value.n <= 2 * SIEVE_VARIABLE_MAX;
+    return name.n + value.n + 2 <= LINE_MAX_LENGTH;
+}
+
+/* Other characters than ASCII go as encoded words, one a line (RFC 5293 4, RFC 2047 2). */
+static void write_value(struct slice value, struct buffer *out)
+{
+    struct buffer utf8 = {0};
+    size_t i = 0;
+    while (i < value.n && value.p[i] >= 0)
+        i++;
+    if (i == value.n) {
+        buffer_add(out, value);
+        return;
+    }
+    charset_to_utf8(SLICE("utf-8"), value, &utf8);
+    for (struct slice rest = buffer_slice(&utf8); rest.n;) {
+        size_t n = rest.n < WORD_BYTES ? rest.n : WORD_BYTES;
+        while (n > 1 && n < rest.n && (rest.p[n] & 0xC0) == 0x80)
+            n--;
+        buffer_add(out, SLICE("=?utf-8?b?"));
+        base64_encode(slice_first(rest, n), out);
+        buffer_add(out, n < rest.n ? SLICE("?=\r\n ") : SLICE("?="));
+        rest = slice_after(rest, n);
+    }
+    out->failed |= utf8.failed;
+    buffer_free(&utf8);
 }
 
 struct error addheader_run(struct sieve_run *r, const struct sieve_node *n)
 {
     struct slice name, value;
+    struct buffer b = {0};
     TRY(value_string(r, &n->at[0], &name));
     TRY(value_string(r, &n->at[1], &value));
     if (!field_name_valid(name) || name.n > 256)
         return run_fail(r, n, "addheader would write a field that cannot be called so.");
-    if (!value_writable(value))
+    if (!value_writable(name, value))
         return run_fail(r, n, "addheader would write a value of several lines, or a very long one.");
     if (protected_field(name))
         return OK;
-    char *line = arena_printf(r->arena, "%.*s: %.*s\r\n", SLICE_ARG(name), SLICE_ARG(value));
-    struct slice raw = arena_copy(r->arena, value);
-    if (!line || !raw.p)
+    buffer_add(&b, name);
+    buffer_add(&b, SLICE(": "));
+    write_value(value, &b);
+    buffer_add(&b, SLICE("\r\n"));
+    struct slice whole = arena_copy(r->arena, buffer_slice(&b));
+    bool failed = b.failed || !whole.p;
+    buffer_free(&b);
+    if (failed)
         return sieve_no_memory();
-    struct slice whole = slice_of(line);
+    struct sieve_field f = {.name = slice_first(whole, name.n), .whole = whole, .raw = slice_make(whole.p + name.n + 2, whole.n - name.n - 4)};
     r->dirty = true;
-    TRY(run_steps(r, 64 * r->n_fields));
-    return field_add(r, node_tag(n, G_LAST) ? r->n_fields : 0, &(struct sieve_field){.name = slice_first(whole, name.n), .whole = whole, .raw = raw});
+    TRY(run_steps(r, 64 * r->n_fields + whole.n));
+    return field_add(r, node_tag(n, G_LAST) ? r->n_fields : 0, &f);
 }
 
 struct error deleteheader_run(struct sieve_run *r, const struct sieve_node *n)

@@ -10,8 +10,8 @@
  *     struct sieve_result result;
  *     sieve_run(script, &message, &arena, &result);           // never fails: at worst one keep, and result.fault for the owner
  *
- * What is stored of a script is its text: compiling is one linear pass (about 1 ms for 64 KiB), and a compiled script is
- * read only, so a cache may lend one to any number of threads. Every loop over bytes of a sender is counted (attacks.md SV-02).
+ * What is stored of a script is its text: compiling is one linear pass (100 rules: below 1 ms, 64 KiB: about 10 ms and 2 MB), and a
+ * compiled script is read only, so a cache may lend one to any number of threads. Every loop over bytes of a sender is counted (attacks.md SV-02).
  */
 #ifndef KANTOR_MAIL_SIEVE_SIEVE_H
 #define KANTOR_MAIL_SIEVE_SIEVE_H
