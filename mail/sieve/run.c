@@ -109,6 +109,7 @@ void sieve_run(const struct sieve_script *script, const struct sieve_message *m,
         r->m = m;
         r->arena = a;
         r->actions = actions;
+        r->flags = SLICE("");
         e = run_whole(r, script);
         out->steps = r->steps;
     }
