@@ -142,6 +142,8 @@ static void a_pattern_with_many_stars_costs_no_more_than_the_runs_share(void **s
         sieve_test_run(buffer_slice(&script), buffer_slice(&message), SLICE("a@b"), SLICE("c@d"), &got);
         assert_true(cpu_seconds() - begin < 10); /* usual: below 0.3 s */
         assert_true(slice_starts(buffer_slice(&got), SLICE("implicit keep\n")));
+        if (i < 2) /* the work of these was cut off */
+            assert_true(slice_ends(buffer_slice(&got), SLICE("The script needs too much work for this message.\n")));
         buffer_free(&script);
         buffer_free(&got);
     }
