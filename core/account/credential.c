@@ -68,6 +68,22 @@ struct error password_set(struct sql *db, int64_t account, struct slice hash, co
     return insert(db, account, CREDENTIAL_PASSWORD, slice_make(NULL, 0), hash, keys, slice_make(NULL, 0), SCOPE_ALL);
 }
 
+struct error password_add_keys(struct sql *db, int64_t credential, struct slice hash, const unsigned char keys[SCRAM_KEYS])
+{
+    char both[512];
+    if (hash.n > sizeof both - SCRAM_KEYS)
+        return error_make(ERROR_INVALID, "a hash that long has no keys");
+    memcpy(both, hash.p, hash.n);
+    memcpy(both + hash.n, keys, SCRAM_KEYS);
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "UPDATE credential SET secret = $2, data = $4 WHERE id = $1 AND kind = 1 AND data IS NULL AND secret = $3");
+    sql_bind_int(st, 1, credential);
+    sql_bind_blob(st, 2, slice_make(both, hash.n + SCRAM_KEYS));
+    sql_bind_blob(st, 3, hash);
+    sql_bind_text(st, 4, SLICE("scram-sha-256"));
+    TRY(sql_run(st));
+    return sql_changed(db) ? OK : error_make(ERROR_CONFLICT, "the password has changed, or has keys");
+}
+
 /* --- app passwords */
 
 void app_password_lookup(struct slice typed, unsigned char out[32])

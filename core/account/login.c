@@ -16,6 +16,7 @@
 #include "core/account/credential.h"
 #include "core/account/password.h"
 #include "core/account/scram.h"
+#include "core/account/upgrade.h"
 #include "core/cleanup.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -65,6 +66,7 @@ struct login_service {
     unsigned char flying[HASHES_AT_ONCE + HASHES_WAITING][32]; /* digests that are hashed or wait for it */
     uint64_t hashes;
     char *dummy; /* a hash that no password fits */
+    struct upgrades *upgrades;
 };
 
 /* --- making and freeing */
@@ -107,7 +109,8 @@ struct error login_service_new(struct store *store, struct login_service **out)
     char *dummy = password_hash(SLICE("\x01no password fits this\x02"), &a);
     s->dummy = dummy ? strdup(dummy) : NULL;
     arena_free(&a);
-    if (!s->dummy || RAND_bytes(s->cache_key, sizeof s->cache_key) != 1 || RAND_bytes(c.secret, sizeof c.secret) != 1) {
+    s->upgrades = upgrades_new(s, store);
+    if (!s->dummy || !s->upgrades || RAND_bytes(s->cache_key, sizeof s->cache_key) != 1 || RAND_bytes(c.secret, sizeof c.secret) != 1) {
         login_service_free(s);
         return error_make(ERROR_MEMORY, "no random numbers or memory for logins");
     }
@@ -125,6 +128,7 @@ void login_service_free(struct login_service *s)
 {
     if (!s)
         return;
+    upgrades_free(s->upgrades);
     OPENSSL_cleanse(s->cache_key, sizeof s->cache_key);
     OPENSSL_cleanse(s->secret, sizeof s->secret);
     (void)pthread_mutex_destroy(&s->lock);
@@ -132,6 +136,16 @@ void login_service_free(struct login_service *s)
     OPENSSL_cleanse(s->cache, sizeof s->cache);
     free(s->dummy);
     free(s);
+}
+
+void login_upgrade_by(struct login_service *s, login_submit *submit, void *arg)
+{
+    upgrades_by(s->upgrades, submit, arg);
+}
+
+void login_upgrade_allow(struct login_service *s, enum login_upgrade how)
+{
+    upgrades_allow(s->upgrades, how);
 }
 
 /* --- what is remembered */
@@ -508,6 +522,8 @@ static struct error check(struct login_service *s, struct slice name, struct sli
     }
     fits = fits && open;
     ended(s, name, peer, fits ? out : NULL, again);
+    if (fits && main_password && out->credential == main_password->id)
+        upgrades_proved(s->upgrades, account.id, account.name, main_password, password);
     return fits ? OK : error_make(ERROR_AUTH, "wrong name or password");
 }
 

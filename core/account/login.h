@@ -30,6 +30,12 @@ struct error login_password(struct login_service *s, struct slice name, struct s
 
 /* How long an answer to a failed login of this peer and name waits now (0 to 30,000 ms, doubling). The connection waits on a timer, no worker sleeps. Thread: any. */
 int64_t login_delay_ms(struct login_service *s, struct slice name, struct slice peer);
+/* Behind a login that proved a main password without a SCRAM verifier one is made, by a task on a worker that `submit` starts (net_submit; ERROR_BUSY: not now). Without
+ * it, as in kantorctl, none is made. Before threads; login_upgrade_allow (option auth.scram_upgrade; no before it is called): any thread. */
+typedef struct error login_submit(void *arg, void (*task)(void *task_arg), void *task_arg);
+enum login_upgrade { LOGIN_UPGRADE_NO, LOGIN_UPGRADE_YES };
+void login_upgrade_by(struct login_service *s, login_submit *submit, void *arg);
+void login_upgrade_allow(struct login_service *s, enum login_upgrade how);
 /* The password or state of an account changed: forget what is remembered. Thread: any. */
 void login_forget(struct login_service *s, int64_t account);
 
@@ -46,6 +52,8 @@ struct error scram_verifier(struct login_service *s, struct slice name, struct s
 /* Replaces the main password; crypt(3) forms of imports are kept: yescrypt (to 64 MB), bcrypt (to cost 14), sha256-crypt and
  * sha512-crypt (to 1,000,000 rounds), md5-crypt; ERROR_INVALID for others. `keys` NULL: no SCRAM for it (the default: a verifier is weaker than a yescrypt hash). */
 struct error password_set(struct sql *db, int64_t account, struct slice hash, const unsigned char keys[SCRAM_KEYS]);
+/* Puts SCRAM keys beside the hash of a main password, if that is still this hash and has none. ERROR_CONFLICT: it is not. */
+struct error password_add_keys(struct sql *db, int64_t credential, struct slice hash, const unsigned char keys[SCRAM_KEYS]);
 
 struct app_password {
     int64_t id;

@@ -61,6 +61,11 @@ static struct error bind_ports(struct kantord *k)
     return services_listen(k);
 }
 
+static struct error submit_for_login(void *net, void (*task)(void *), void *arg)
+{
+    return net_submit(net, task, arg);
+}
+
 /* Everything behind the sandbox: the store with its threads, certificates, people. Nothing is accepted yet. */
 static struct error open_all(struct kantord *k)
 {
@@ -72,6 +77,8 @@ static struct error open_all(struct kantord *k)
     TRY(certificate_files_of(c, k->server.hostname, &k->arena, &files, &n));
     TRY(net_certificates(k->server.net, files, n, &k->arena));
     TRY(login_service_new(k->server.store, &k->server.login));
+    login_upgrade_by(k->server.login, submit_for_login, k->server.net);
+    login_upgrade_allow(k->server.login, (enum login_upgrade)c->scram_upgrade);
     return k->demo ? demo_fill(k) : OK;
 }
 

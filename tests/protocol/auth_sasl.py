@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from kantor import PASSWORD, Scram, login, plain
+from kantor import PASSWORD, Scram, login, plain, until
 
 
 # People made by --count have no SCRAM keys (60,000 rounds each); the demo's five have. Nobody fails a login as budi, so his answers never wait.
@@ -131,3 +131,46 @@ def test_a_suspended_account_loses_its_sessions_and_its_login(server, person):
     assert server.imap().no('LOGIN "%s" %s' % (person, PASSWORD)).code_name == "AUTHENTICATIONFAILED"
     server.ctl("account", "resume", person)
     server.imap(person)
+
+
+# --- a verifier for whoever has none (docs/decisions/0010-scram.md)
+
+
+def scram_opens(server, who, password=PASSWORD):
+    s = Scram(who, password)
+    return server.imap(tls=True).sasl("SCRAM-SHA-256", s).status == "OK" and s.verified
+
+
+def test_an_account_made_in_bulk_uses_scram_after_its_first_login_by_plain_also_after_a_restart(fresh):
+    fresh.make_people(1, "murid")
+    who = "murid1@kantor.example"
+    assert not scram_opens(fresh, who)
+    assert fresh.imap(tls=True).sasl("PLAIN", plain(who, "wrong")).status == "NO"
+    assert not scram_opens(fresh, who)
+    assert fresh.imap(tls=True).sasl("PLAIN", plain(who, PASSWORD)).status == "OK"
+    until(lambda: "scram-verifier-made name=%s" % who in fresh.log(), "the verifier")
+    assert scram_opens(fresh, who)
+    assert not scram_opens(fresh, who, "wrong")
+    fresh.stop()
+    fresh.start()
+    assert scram_opens(fresh, who)
+    assert fresh.log().count("scram-verifier-made") == 1
+    fresh.ctl("account", "password", who, "--password", "another password")
+    assert not scram_opens(fresh, who)
+    assert scram_opens(fresh, who, "another password")
+
+
+@pytest.mark.parametrize("how", ["imap-login", "pop3-pass", "sasl-login"])
+def test_every_way_to_prove_a_password_leads_to_a_verifier(server, person, how):
+    before = server.log_size()
+    if how == "imap-login":
+        server.imap(person)
+    elif how == "pop3-pass":
+        server.pop3(person)
+    else:
+        c = server.submission()
+        c.cmd("AUTH LOGIN", 334)
+        c.cmd(base64.b64encode(person.encode()), 334)
+        c.cmd(base64.b64encode(PASSWORD.encode()), 235)
+    until(lambda: "scram-verifier-made name=%s" % person in server.log(before), "the verifier")
+    assert scram_opens(server, person)
