@@ -28,6 +28,7 @@
     X(IMAP_COMMANDS,               "commands_total",                   "service=\"imap\"",         "commands run")                      \
     X(SMTP_COMMANDS,               "commands_total",                   "service=\"smtp\"",         "commands run")                      \
     X(POP3_COMMANDS,               "commands_total",                   "service=\"pop3\"",         "commands run")                      \
+    X(COMMANDS_HELD,               "commands_held_total",              "",                         "times that a connection waited because its account or address gave too many commands") \
     X(STORE_CHANGES,               "store_changes_total",              "",                         "changes made durable")              \
     X(STORE_COMMITS,               "store_commits_total",              "",                         "commits")                           \
     X(STORE_FAILURES,              "store_failures_total",             "",                         "changes that a full or failing disk refused") \

@@ -32,6 +32,7 @@
     R(user,               "process.user",            TEXT,   "kantor",                   0,        0,                 "",                 "User to become when started as root, once the ports are bound; empty: stay root.") \
     R(sandbox_folders,    "sandbox.folders",         LIST,   "/var/backups/kantor",      0,        0,                 "",                 "Folders besides data_dir that the server may read and write (backup, import, export); /: all.") \
     X(auth_cleartext,     "auth.cleartext",          CHOICE, "loopback",                 0,        0,                 "never|loopback|always", "Where passwords may be sent without TLS.") \
+    X(scram_upgrade,      "auth.scram_upgrade",      CHOICE, "yes",                      0,        0,                 "no|yes",           "A password without a SCRAM verifier (accounts made in bulk, imported hashes) gets one when PLAIN or LOGIN proved it, so that clients which prefer SCRAM work.") \
     X(max_message,        "mail.max_message_size",   SIZE,   "50M",                      1024,     2147483647,        "",                 "Largest message accepted, in bytes.") \
     X(max_recipients,     "mail.max_recipients",     NUMBER, "1000",                     1,        100000,            "",                 "Recipients of one message.") \
     X(plus_separator,     "mail.detail_separator",   TEXT,   "+",                        0,        0,                 "",                 "Between local part and detail; several characters: any of them; empty: no detail addresses.") \
@@ -44,6 +45,9 @@
     X(max_per_address,    "limit.per_address",       NUMBER, "200",                      1,        1000000,           "",                 "Connections from one address (an IPv6 /64 counts as one).") \
     X(max_per_account,    "limit.per_account",       NUMBER, "200",                      1,        1000000,           "",                 "Connections logged in to one account.") \
     X(max_loopback,       "limit.loopback",          NUMBER, "2000",                     1,        1000000,           "",                 "Both limits for clients on this machine.") \
+    X(commands,           "limit.commands",          NUMBER, "500",                      0,        1000000,           "",                 "Commands a second of one account, or before login of one address; past it the next command waits. 0: no limit.") \
+    X(commands_burst,     "limit.commands_burst",    NUMBER, "5000",                     1,        1000000,           "",                 "How many of them may come at once, after a quiet while.") \
+    X(commands_loopback,  "limit.commands_loopback", NUMBER, "20000",                    0,        1000000,           "",                 "Commands a second for clients on this machine, with ten seconds' worth at once. 0: no limit.") \
     X(idle_smtp,          "timeout.smtp",            TIME,   "5m",                       1000,     86400000,          "",                 "SMTP and LMTP without input (RFC 5321 4.5.3.2).") \
     X(total_smtp,         "timeout.smtp_session",    TIME,   "6h",                       1000,     604800000,         "",                 "SMTP and LMTP connection in all: ends a client that sends one byte a minute.") \
     X(idle_imap,          "timeout.imap",            TIME,   "31m",                      1000,     86400000,          "",                 "IMAP after login without input (RFC 9051 5.4: at least 30 minutes).") \

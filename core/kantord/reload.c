@@ -10,7 +10,7 @@
 #include "core/log.h"
 #include "core/process/notify.h"
 
-enum { CONFIG_MAX_BYTES = 16 * 1024 * 1024 };
+enum { CONFIG_MAX_BYTES = 16 * 1024 * 1024, LOOPBACK_BURST_S = 10 };
 
 /* A configuration that was read. It is never freed once it is in use: a worker may be reading it, and there is one for each changed file only. */
 struct generation {
@@ -27,6 +27,10 @@ struct net_options net_options_of(const struct config *c)
                                 .max_per_account = (int)c->max_per_account,
                                 .max_per_address_loopback = (int)c->max_loopback,
                                 .max_per_account_loopback = (int)c->max_loopback,
+                                .commands = c->commands,
+                                .burst = c->commands_burst,
+                                .commands_loopback = c->commands_loopback,
+                                .burst_loopback = c->commands_loopback * LOOPBACK_BURST_S,
                                 .proxy_trusted = c->proxy_trusted};
 }
 
@@ -51,6 +55,7 @@ static void put_in_place(struct kantord *k, struct generation *g)
     struct net_options options = net_options_of(&g->config);
     log_setup(2, (enum log_level)g->config.log_level);
     services_configure(&g->config);
+    login_upgrade_allow(k->server.login, (enum login_upgrade)g->config.scram_upgrade);
     net_configure(k->server.net, &options);
     atomic_store(&k->server.config, &g->config);
 }

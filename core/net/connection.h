@@ -99,6 +99,10 @@ struct connection {
  * (a watch) leaves before `close` returns. */
 void connection_notice(struct connection *c);
 
+/* A command of the client's is about to run: counts against what its account, or before login its address, may give in a second (net_options). Past that the driver
+ * sends this command's reply and holds the next one back, without a worker. Called once a command, not for pieces of a body. From run. */
+void connection_command(struct connection *c);
+
 /* A line of HTTP that somebody's page made a browser send to a line protocol (attacks.md SI-23): close, what follows would be read as commands. Any thread. */
 bool connection_line_is_http(struct slice line);
 

@@ -9,9 +9,10 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/metrics.h"
 #include "core/net/internal.h"
 
-enum { TURN_MS = 20, LINGER_MS = 2000, LINGER_BYTES = 4 * 1024 * 1024 };
+enum { TURN_MS = 20, LINGER_MS = 2000, HOLD_MS = 10, LINGER_BYTES = 4 * 1024 * 1024 };
 
 enum step { STEP_ON, STEP_HAND, STEP_WAIT, STEP_DEAD };
 
@@ -126,6 +127,21 @@ static enum step read_on(struct connection *c)
     return stream_flush(c) == FLOW_ENDED ? STEP_DEAD : STEP_WAIT;
 }
 
+/* The owner's commands came faster than they may (connection_command): what was answered goes out, the rest stays in the socket. HOLD_MS at least, so that
+ * several may run then: a timer for each would cost more than the command. */
+static enum step hold(struct connection *c)
+{
+    struct connection_inner *in = c->inner;
+    if (stream_flush(c) == FLOW_ENDED)
+        return STEP_DEAD;
+    int64_t left = in->hold_until_ms - clock_ms();
+    in->hold_until_ms = 0;
+    if (left <= 0)
+        return STEP_ON;
+    metric_add(METRIC_COMMANDS_HELD, 1);
+    return wait_until(c, PHASE_DELAY, left < HOLD_MS ? HOLD_MS : left);
+}
+
 static enum step ready(struct connection *c, enum place place)
 {
     struct connection_inner *in = c->inner;
@@ -149,6 +165,8 @@ static enum step ready(struct connection *c, enum place place)
             return STEP_DEAD;
         }
         in->opened = 1;
+        if (!in->framed && in->hold_until_ms)
+            return hold(c);
         enum step s = look_at_input(c, place);
         if (s != STEP_WAIT || in->phase == PHASE_DELAY)
             return s;

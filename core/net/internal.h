@@ -65,6 +65,7 @@ struct connection_inner {
     char name[128];  /* under net->lock */
     uint64_t address_key; /* under net->lock; 0: not counted (a trusted proxy before its header) */
     int64_t delay_until_ms;                  /* owner: of PHASE_DELAY and PHASE_LINGER */
+    int64_t hold_until_ms;                   /* owner: its account or address gave too many commands; the next one waits */
     int64_t lingered;                        /* bytes dropped */
     int counted, zombie;                     /* loop */
     int opened, framed, from_plain;          /* owner */
@@ -126,7 +127,13 @@ struct accept_event {
     struct accept_event *next;
 };
 
+/* Head of what lives until net_free: timers and signals. */
+struct kept {
+    struct kept *next;
+};
+
 struct tls_set; /* tls.c */
+struct rates;   /* rate.c */
 
 struct net {
     struct net_options options; /* the limits: under lock; the numbers of threads never change */
@@ -138,6 +145,9 @@ struct net {
     pthread_mutex_t lock; /* guards the list of connections, the guards, accounts and names */
     struct connection *connections;
     struct guard by_address, by_account;
+    struct kept *kept; /* under lock */
+    struct rates *rates;
+    _Atomic int64_t commands, burst, commands_loopback, burst_loopback; /* limits of options, read at every command */
     _Atomic int64_t count;
     _Atomic int busy; /* workers that drive a connection now */
     _Atomic int stopping;
@@ -185,11 +195,19 @@ int guard_enter(struct guard *g, uint64_t key); /* 0: no memory */
 void guard_leave(struct guard *g, uint64_t key);
 uint64_t guard_address_key(const char *address); /* an IPv6 /64 is one */
 
+/* rate.c: any thread */
+enum rate_owner { RATE_ADDRESS, RATE_ACCOUNT };
+struct rates *rates_new(void); /* NULL: no memory */
+void rates_free(struct rates *r);
+/* Counts one command; microseconds until the next one may run (0: at once). per_second 1 to 1,000,000. */
+int64_t rate_take(struct rates *r, enum rate_owner owner, uint64_t id, int64_t per_second, int64_t burst);
+
 /* loop.c */
 struct error loop_start(struct loop *l);
 void loop_post(struct connection *c, unsigned bit); /* any thread */
 struct error loop_call(struct loop *l, void (*fn)(void *), void *arg);
 void loop_stop(struct loop *l);
+void loop_free(struct loop *l); /* behind loop_stop, or never started: its base and what still stands in its queue */
 
 /* worker.c */
 struct error pool_start(struct pool *p, int workers);

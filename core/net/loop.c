@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/net/internal.h"
@@ -142,4 +143,23 @@ void loop_stop(struct loop *l)
     atomic_store(&l->stop, 1);
     wake(l);
     (void)pthread_join(l->thread, NULL);
+}
+
+void loop_free(struct loop *l)
+{
+    while (l->calls) {
+        struct call *call = l->calls;
+        l->calls = call->next;
+        free(call);
+    }
+    while (l->posted) { /* destroyed while they stood here */
+        struct connection *c = l->posted;
+        l->posted = c->inner->post_next;
+        free(c->inner);
+        free(c);
+    }
+    if (l->base)
+        event_base_free(l->base);
+    if (l->wake_fd >= 0)
+        (void)close(l->wake_fd);
 }

@@ -10,12 +10,21 @@
 #include "core/log.h"
 #include "core/net/internal.h"
 
+static void set_command_limits(struct net *n, const struct net_options *o)
+{
+    atomic_store(&n->commands, o->commands);
+    atomic_store(&n->burst, o->burst);
+    atomic_store(&n->commands_loopback, o->commands_loopback);
+    atomic_store(&n->burst_loopback, o->burst_loopback);
+}
+
 struct error net_new(const struct net_options *options, struct net **out)
 {
     struct net *n = calloc(1, sizeof *n);
     if (!n)
         return error_make(ERROR_MEMORY, "no memory for the network");
     n->options = *options;
+    set_command_limits(n, options);
     atomic_store(&n->proxy_trusted, options->proxy_trusted);
     n->reserve_fd = -1;
     (void)pthread_mutex_init(&n->lock, NULL);
@@ -23,8 +32,9 @@ struct error net_new(const struct net_options *options, struct net **out)
     guard_init(&n->by_address);
     guard_init(&n->by_account);
     (void)RAND_bytes((unsigned char *)&n->next_id, 5);
+    n->rates = rates_new();
     n->loops = calloc((size_t)options->loops, sizeof *n->loops);
-    if (!n->loops)
+    if (!n->loops || !n->rates)
         return error_make(ERROR_MEMORY, "no memory for loops");
     for (int i = 0; i < options->loops; i++) {
         struct loop *l = &n->loops[i];
@@ -54,6 +64,7 @@ void net_configure(struct net *n, const struct net_options *options)
     n->options.max_per_account = options->max_per_account;
     n->options.max_per_address_loopback = options->max_per_address_loopback;
     n->options.max_per_account_loopback = options->max_per_account_loopback;
+    set_command_limits(n, options);
     atomic_store(&n->proxy_trusted, options->proxy_trusted);
 }
 
@@ -91,8 +102,18 @@ struct error net_submit(struct net *n, void (*task)(void *), void *arg)
     return pool_call(&n->pool, task, arg);
 }
 
+/* What a timer or a signal needs lives until net_free: its event stands in a loop's base. */
+static void keep(struct net *n, struct kept *k)
+{
+    (void)pthread_mutex_lock(&n->lock);
+    k->next = n->kept;
+    n->kept = k;
+    (void)pthread_mutex_unlock(&n->lock);
+}
+
 /* A timer of the server's own: ticks on the first loop, works on a worker, skips a tick while the last one runs. */
 struct ticker {
+    struct kept kept; /* first: freed as such */
     struct net *net;
     struct event event;
     int64_t period_ms;
@@ -127,14 +148,16 @@ static void ticker_begin(void *arg)
 
 struct error net_timer(struct net *n, int64_t period_ms, void (*tick)(void *), void *arg)
 {
-    struct ticker *t = calloc(1, sizeof *t); /* lives as long as the process: timers are made at start */
+    struct ticker *t = calloc(1, sizeof *t);
     if (!t)
         return error_make(ERROR_MEMORY, "no memory for a timer");
     *t = (struct ticker){.net = n, .period_ms = period_ms, .tick = tick, .arg = arg};
+    keep(n, &t->kept);
     return loop_call(&n->loops[0], ticker_begin, t);
 }
 
 struct signal_wish {
+    struct kept kept;
     struct net *net;
     struct event event;
     int number;
@@ -159,10 +182,11 @@ static void signal_begin(void *arg)
 
 struct error net_signal(struct net *n, int number, void (*handler)(void *), void *arg)
 {
-    struct signal_wish *w = calloc(1, sizeof *w); /* as the timers */
+    struct signal_wish *w = calloc(1, sizeof *w);
     if (!w)
         return error_make(ERROR_MEMORY, "no memory for a signal");
     *w = (struct signal_wish){.net = n, .number = number, .handler = handler, .arg = arg};
+    keep(n, &w->kept);
     if (!n->started) { /* no thread has the base yet */
         signal_begin(w);
         return OK;
@@ -207,11 +231,12 @@ void net_free(struct net *n)
         return;
     while (n->connections) /* those that did not end in time; no thread is left */
         connection_destroy(n->connections);
-    for (int i = 0; n->loops && i < n->options.loops; i++) {
-        if (n->loops[i].base)
-            event_base_free(n->loops[i].base);
-        if (n->loops[i].wake_fd >= 0)
-            (void)close(n->loops[i].wake_fd);
+    for (int i = 0; n->loops && i < n->options.loops; i++)
+        loop_free(&n->loops[i]);
+    while (n->kept) { /* their events went with the bases */
+        struct kept *k = n->kept;
+        n->kept = k->next;
+        free(k);
     }
     while (n->listeners) {
         struct accept_event *e = n->listeners;
@@ -223,6 +248,7 @@ void net_free(struct net *n)
     tls_free(n);
     guard_free(&n->by_address);
     guard_free(&n->by_account);
+    rates_free(n->rates);
     if (n->reserve_fd >= 0)
         (void)close(n->reserve_fd);
     free(n->loops);

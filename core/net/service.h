@@ -33,6 +33,7 @@ struct listener {
 struct net_options {
     int loops, workers;
     int max_connections, max_per_address, max_per_account, max_per_address_loopback, max_per_account_loopback;
+    int64_t commands, burst, commands_loopback, burst_loopback; /* a second, of one account or (before login) address, and at once; 0: no limit */
     const char *proxy_trusted; /* comma-separated networks, or NULL; lives as long as the process */
 };
 

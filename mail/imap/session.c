@@ -169,6 +169,7 @@ static enum run dispatch(struct connection *c, struct slice command)
     struct imap_args a = {.rest = command, .arena = &c->arena};
     struct slice verb, second = SLICE("");
     metric_add(METRIC_IMAP_COMMANDS, 1);
+    connection_command(c);
     s->ok = NULL;
     s->ok_code = SLICE("");
     s->row = NULL;

@@ -428,6 +428,7 @@ static enum run session_run(struct connection *c)
     if (s->sasl)
         return auth_line(c, line);
     metric_add(METRIC_POP3_COMMANDS, 1);
+    connection_command(c);
     struct slice verb = slice_first(line, slice_find(line, ' ')), args = slice_after(line, verb.n + 1);
     const struct row *row = find_row(verb);
     if (!row && connection_line_is_http(line)) {

@@ -186,6 +186,7 @@ static enum run dispatch(struct connection *c, struct slice line)
     struct slice verb = slice_first(line, slice_find(line, ' ')), args = slice_trim(slice_after(line, verb.n + 1));
     const struct row *row = find_row(verb);
     metric_add(METRIC_SMTP_COMMANDS, 1);
+    connection_command(c);
     if (!row && connection_line_is_http(line)) { /* attacks.md SI-23: a browser was sent here */
         smtp_reply(c, 421, "4.7.0", "this is a mail server");
         return RUN_CLOSE;

@@ -159,6 +159,51 @@ def test_the_demo_allows_twenty_thousand_connections_from_this_machine(server):
         c.close()
 
 
+# --- commands a second
+
+
+def test_an_account_that_pipelines_too_many_commands_waits_and_nobody_else_does():
+    sent, at_once = 40, 10
+    with Service({"process.user": "", "limit.commands_loopback": 1}, start=False) as s:
+        s.start()
+        s.add_people("budi", "sari")
+        c, said = login(s, "127.0.0.2")
+        assert said.startswith(b"a1 OK")
+        answers = c.makefile("rb")
+        c.sendall(b"".join(b"n%d NOOP\r\n" % n for n in range(sent)))
+        for n in range(at_once):
+            assert answers.readline().startswith(b"n%d OK" % n)
+        bystander, said = login(s, "127.0.0.2", "sari")
+        assert said.startswith(b"a1 OK")
+        for n in range(at_once - 1):
+            bystander.sendall(b"b NOOP\r\n")
+            assert bystander.recv(100).startswith(b"b OK")
+        m = s.metrics()
+        assert m['kantor_commands_total{service="imap"}'] < sent and m["kantor_commands_held_total"] >= 1, m
+        for n in range(at_once, at_once + 2):  # it goes on by itself, nothing is dropped
+            assert answers.readline().startswith(b"n%d OK" % n)
+        s.configure({"limit.commands_loopback": 0})
+        s.reload()
+        for n in range(at_once + 2, sent):
+            assert answers.readline().startswith(b"n%d OK" % n)
+        s.stop()
+
+
+def test_before_login_an_address_has_its_own_number_of_commands_also_over_new_connections():
+    with Service({"process.user": "", "limit.commands_loopback": 1}) as s:
+        for n in range(3):
+            c, _ = greeting(s, "smtp", "127.0.0.2")
+            c.sendall(b"EHLO x.example\r\nNOOP\r\nNOOP\r\nQUIT\r\n")
+            assert b"\r\n221 " in c.makefile("rb").read()
+        assert s.metrics()["kantor_commands_held_total"] >= 1
+        before = s.metrics()["kantor_commands_held_total"]
+        c, _ = greeting(s, "smtp", "127.0.0.9")
+        c.sendall(b"EHLO x.example\r\nNOOP\r\nNOOP\r\nQUIT\r\n")
+        assert b"\r\n221 " in c.makefile("rb").read()
+        assert s.metrics()["kantor_commands_held_total"] == before
+        s.stop()
+
+
 # --- clear text
 
 
