@@ -154,7 +154,7 @@ static struct error add_one(struct sql *db, struct restoring *x, struct old_mess
     int64_t blob, flags, modseq;
     uint32_t uid;
     TRY(message_enter(db, &m->message, &blob));
-    if (bsearch(&blob, x->there, x->n_there, sizeof blob, by_number)) {
+    if (x->n_there && bsearch(&blob, x->there, x->n_there, sizeof blob, by_number)) {
         x->r->were_there++;
         return OK;
     }

@@ -7,6 +7,7 @@ import pytest
 from kantor import PASSWORD, Bystander, ProtocolError, Scram
 from kantor.configured import configured, finish, stranger
 from kantor.scram import plain
+from kantor.server import MEMORY_SCALE
 
 BUDI = "budi@kantor.example"
 SERVICES = ("smtp", "imap", "pop3")
@@ -90,7 +91,7 @@ def test_given_up_exchanges_cost_no_memory_and_are_mistakes_after_ten(server):
         for _ in range(31):
             c.cmd("AUTH PLAIN", 334)
             c.cmd("*", 501)
-    assert server.rss() - before < 16 * 1048576
+    assert server.rss() - before < 16 * 1048576 * MEMORY_SCALE
 
 
 @pytest.mark.parametrize("cut", range(1, 12))
