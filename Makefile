@@ -68,7 +68,14 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libkantor.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP $(LINK) -o $@ $< $(BUILD)/libkantor.a $(LIBS) -lcmocka
 
-unit: $(UNIT_BIN)
+# programs through which tests in Python call pure functions
+TOOL_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tool/*.c))
+
+$(BUILD)/tests/tool/%: tests/tool/%.c $(BUILD)/libkantor.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP $(LINK) -o $@ $< $(BUILD)/libkantor.a $(LIBS)
+
+unit: $(UNIT_BIN) $(if $(T),,$(TOOL_BIN))
 	@failed=0; for t in $(UNIT_BIN); do echo "== $$t"; $$t || failed=1; done; exit $$failed
 
 # --- manual pages, made of the tables of options and operations

@@ -23,6 +23,7 @@ ALLOWED = {
     "mail/mime/": [],
     "mail/authentication/": ["mail/mime/"],
     "mail/sieve/": ["mail/mime/"],
+    "mail/dkim/": ["mail/mime/"],
     "mail/mailbox/": ["core/store/", "core/account/", "mail/mime/"],
     "mail/queue/": ["core/store/", "core/account/"],
     "mail/delivery/": ["core/store/", "core/account/", "mail/mime/", "mail/mailbox/", "mail/queue/"],
