@@ -30,7 +30,8 @@ struct error dkim_fields_read(struct arena *a, struct slice head, struct dkim_fi
         }
         out->fields[out->n++] = f;
     }
-    if (rest.n && rest.p != end && !out->wrong)
+    bool blank_first = head.n && (head.p[0] == ' ' || head.p[0] == '\t'); /* would continue whatever is put in front of it (MA-02) */
+    if ((blank_first || rest.p != end) && !out->wrong)
         out->wrong = "the head holds a line that is no field";
     return OK;
 }

@@ -68,7 +68,7 @@ static void every_field_that_is_oversigned_breaks_when_added(void **state)
 
 static void what_no_verifier_would_take_is_not_signed(void **state)
 {
-    static const char *const heads[] = {"Subject: a\r\n\r\n", "From: a\r\nFrom: b\r\n\r\n", "From: a\r\ngarbage\r\n\r\n", ""};
+    static const char *const heads[] = {"Subject: a\r\n\r\n", "From: a\r\nFrom: b\r\n\r\n", "From: a\r\ngarbage\r\n\r\n", "From: a\r\ngarbage", " From: a\r\nFrom: b\r\n\r\n", ""};
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
         struct dkim_sign *s;
         assert_int_equal(dkim_sign_begin(*state, slice_of(heads[i]), NOW, 0, &s).code, ERROR_INVALID);
