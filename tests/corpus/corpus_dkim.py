@@ -10,7 +10,7 @@ import time
 import pytest
 from kantor.server import ROOT
 
-TOOL = os.path.join(os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build"))), "tests", "tool", "dkim")
+TOOL = os.path.join(ROOT, os.environ.get("BUILD", "build"), "tests", "tool", "dkim")
 SHARED = next((d for d in (os.path.join(ROOT, "..", "shared", "corpus", "dkim"), "/work/shared/corpus/dkim") if os.path.isdir(d)), None)
 NOW = int(time.time())  # python3-dkim looks at the clock
 needs_shared = pytest.mark.skipif(not SHARED, reason="../shared/corpus/dkim is not there")
