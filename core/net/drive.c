@@ -181,7 +181,8 @@ static enum step begin_tls(struct connection *c)
         return s;
     if (buffer_length(&c->in)) { /* attacks.md SI-10: bytes before the handshake are never commands after it */
         LOG_EVENT(LOG_WARN, "bytes-before-handshake", LOG_ID(c->id), LOG_WORD("peer", c->peer), LOG_NUMBER("bytes", buffer_length(&c->in)));
-        return STEP_DEAD;
+        c->inner->phase = PHASE_CLOSING; /* lingering: a reset would take the answer from the peer */
+        return STEP_ON;
     }
     buffer_free(&c->in);
     c->inner->from_plain = 1;

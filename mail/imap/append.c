@@ -8,8 +8,6 @@
 #include "mail/imap/internal.h"
 #include "mail/mime/date.h"
 
-enum { LINE_END_MAX = 1000 }; /* octets behind a literal until the line must end: one answer for a line, however it is cut */
-
 void imap_append_drop(struct imap_session *s)
 {
     if (s->append.active && !s->append.discard)

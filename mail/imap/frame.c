@@ -103,7 +103,7 @@ enum frame imap_frame(struct connection *c)
     struct slice in = buffer_slice(&c->in);
     size_t most = s->state == STATE_GREETED ? COMMAND_MAX_BEFORE_LOGIN : COMMAND_MAX;
     if (s->append.active) { /* a piece worth a worker; or the line end behind it */
-        int whole = s->append.left ? in.n > 0 : slice_find(in, '\n') < in.n || in.n > 16;
+        int whole = s->append.left ? in.n > 0 : slice_find(in, '\n') < in.n || in.n > LINE_END_MAX;
         c->want = s->append.left ? (s->append.left + 2 < COMMAND_MAX ? s->append.left + 2 : COMMAND_MAX) : 0;
         return (whole && in.n >= c->want) || c->input_ended ? FRAME_WORKER : FRAME_MORE;
     }

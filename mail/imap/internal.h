@@ -20,6 +20,7 @@
 #include "mail/mailbox/mailbox.h"
 
 enum { COMMAND_MAX = 64 * 1024, COMMAND_MAX_BEFORE_LOGIN = 8 * 1024, TAG_MAX = 63, BAD_BEFORE_LOGIN_MAX = 10, STEP_MS = 20 };
+enum { LINE_END_MAX = 1000 }; /* octets behind an APPEND's literal until its line must end */
 
 enum { STATE_GREETED = 1, STATE_LOGGED_IN = 2, STATE_SELECTED = 4 };
 enum { ENABLED_CONDSTORE = 1, ENABLED_QRESYNC = 2, ENABLED_UTF8 = 4, ENABLED_REV2 = 8 };

@@ -137,6 +137,19 @@ def test_octets_behind_the_literal_are_bad_and_not_commands(server, person):
     assert stored(c) == 0 and any(u.value[2] == "Archive" for u in c.ok('LIST "" *').all("LIST"))
 
 
+def test_a_tail_behind_the_literal_that_comes_in_pieces_is_one_bad_line(server, person):
+    """Between its pieces the server reads on, instead of looking at the same octets for ever."""
+    c = server.imap(person)
+    mail = message()
+    c.send(b"a APPEND INBOX {%d+}\r\n%s" % (len(mail), mail))
+    for _ in range(3):
+        c.send(b" x DELETE Archive tail" * 5)
+        server.imap(person).ok("NOOP")  # meanwhile the server has certainly looked at what came
+    c.send("\r\n")
+    assert c.response().startswith(b"a BAD")
+    assert stored(c) == 0 and any(u.value[2] == "Archive" for u in c.ok('LIST "" *').all("LIST"))
+
+
 def test_the_mailbox_may_come_as_a_literal_too(server, person):
     c = server.imap(person)
     mail = message()
