@@ -202,7 +202,8 @@ static enum step handshake(struct connection *c, enum place place)
     case FLOW_BLOCKED:
         return STEP_WAIT;
     case FLOW_ENDED:
-        return STEP_DEAD;
+        c->inner->phase = PHASE_CLOSING; /* lingering: the peer shall read the alert, and what was answered before */
+        return STEP_ON;
     case FLOW_DONE:
         break;
     }
