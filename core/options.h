@@ -41,6 +41,7 @@
     R(loops,              "threads.loops",           NUMBER, "2",                        1,        64,                "",                 "Event loop threads.") \
     R(workers,            "threads.workers",         NUMBER, "32",                       4,        256,               "",                 "Worker threads.") \
     R(readers,            "threads.readers",         NUMBER, "8",                        1,        64,                "",                 "Read-only database connections.") \
+    X(queue_send,         "queue.send",              CHOICE, "yes",                      0,        0,                 "no|yes",           "Whether mail leaves for other servers. no: it waits in the queue (a move, a test, a stolen password), and nothing is returned to its sender.") \
     X(max_connections,    "limit.connections",       NUMBER, "20000",                    16,       1000000,           "",                 "Connections in all.") \
     X(max_per_address,    "limit.per_address",       NUMBER, "200",                      1,        1000000,           "",                 "Connections from one address (an IPv6 /64 counts as one).") \
     X(max_per_account,    "limit.per_account",       NUMBER, "200",                      1,        1000000,           "",                 "Connections logged in to one account.") \

@@ -10,11 +10,15 @@ struct store;
 struct login_service;
 struct net;
 struct config;
+struct resolver; /* core/dns/resolver.h */
+struct relay;    /* mail/relay/relay.h */
 
 struct server {
     struct store *store;
     struct login_service *login;
     struct net *net;
+    struct resolver *resolver; /* NULL where no network is wanted (kantorctl on stopped files) */
+    struct relay *relay;       /* or NULL */
     const struct config *_Atomic config;
     const char *config_path; /* the file it was read from */
     const char *hostname;

@@ -15,9 +15,15 @@ __asm__(".section .rodata\n"
         ".incbin \"core/store/schema/001-store.sql\"\n"
         ".byte 0\n"
         ".previous\n");
-extern const char store_schema_001[];
+__asm__(".section .rodata\n"
+        ".global store_schema_002\n"
+        "store_schema_002:\n"
+        ".incbin \"core/store/schema/002-transfer.sql\"\n"
+        ".byte 0\n"
+        ".previous\n");
+extern const char store_schema_001[], store_schema_002[];
 
-static const char *const steps[] = {store_schema_001};
+static const char *const steps[] = {store_schema_001, store_schema_002};
 
 int schema_version(void)
 {

@@ -45,6 +45,16 @@ struct error queue_due_here(struct sql *db, int64_t now, struct arena *a, struct
 struct error queue_delivered(struct sql *db, const struct queue_due *d);
 /* In a change. It did not work: again at `due`, or never (QUEUE_FAILED). */
 struct error queue_not_delivered(struct sql *db, const struct queue_due *d, enum queue_state state, int64_t due, struct slice reply);
+/* What became of one recipient in one try at another server. */
+struct queue_result {
+    int64_t n;              /* rcpt.n */
+    enum queue_state state; /* QUEUE_DELIVERED; QUEUE_FAILED for good; QUEUE_WAITING: not now */
+    struct slice reply;     /* the last word of the other side, or ours: "550 5.1.1 no such user"; one line, printable */
+    struct slice host;      /* who said it: "mx.example [192.0.2.1]"; empty: nobody was reached */
+    bool speaks_dsn;        /* delivered to a server that takes DSN on itself: no "relayed" report (RFC 3461 5.2.2) */
+};
+
+
 /* In a change: whoever waits is due now. */
 struct error queue_hurry(struct sql *db, int64_t id);
 /* In a change: forgets the message. ERROR_NOT_FOUND. */

@@ -58,8 +58,10 @@ def address(user):
 
 
 class Server:
-    def __init__(self, folder=None, base=None, start=True, env=None, prefix=(), log_path=None):
+    """sending: whether mail leaves for other servers; else it waits in the queue, where tests look at it."""
+    def __init__(self, folder=None, base=None, start=True, env=None, prefix=(), log_path=None, sending=False):
         self.folder = folder or tempfile.mkdtemp(prefix="kantor-")
+        self.sending = sending
         self.base = base or free_base()
         self.log_path = log_path or self.folder.rstrip("/") + ".log"
         self.process, self.env, self.prefix = None, env or {}, list(prefix)
@@ -74,7 +76,23 @@ class Server:
     def port(self, service):
         return self.base + PORTS[service]
 
+    def configure(self, **options):
+        """Writes options into the demonstration's file, which is made when it is not there: configure(queue_send="no") is "queue.send = no"."""
+        path = os.path.join(self.folder, "kantor.conf")
+        if not os.path.exists(path):
+            made = subprocess.run([KANTORD, "--demo", self.folder, "--port-base", str(self.base), "--check-config"], capture_output=True)
+            assert os.path.exists(path), made
+        with open(path) as f:
+            lines = f.read().splitlines()
+        for name, value in options.items():
+            name = name.replace("_", ".", 1)
+            lines = [line for line in lines if line.split("=")[0].strip() != name] + ["%s = %s" % (name, value)]
+        with open(path, "w") as f:
+            f.write("\n".join(lines) + "\n")
+
     def start(self, wait=True):
+        if not self.sending:
+            self.configure(queue_send="no")
         self.ready = threading.Event()
         self.printed = []
         log = open(self.log_path, "ab")
