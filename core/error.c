@@ -18,6 +18,7 @@ static const char *const words[ERROR_CODES] = {
     [ERROR_MEMORY] = "memory",
     [ERROR_CORRUPT] = "corrupt",
     [ERROR_CLOSED] = "closed",
+    [ERROR_LOOP] = "loop",
 };
 
 const char *error_word(enum error_code code)

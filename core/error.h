@@ -27,6 +27,7 @@ enum error_code {
     ERROR_MEMORY,      /* an allocation failed; passing */
     ERROR_CORRUPT,     /* stored data do not make sense; `kantorctl check` tells more */
     ERROR_CLOSED,      /* the connection or the server is going away */
+    ERROR_LOOP,        /* mail goes round in circles: 554 5.4.6 */
     ERROR_CODES
 };
 

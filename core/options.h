@@ -61,6 +61,7 @@
     X(backup_keep,        "backup.keep",             NUMBER, "7",                        1,        1000,              "",                 "How many nightly backups are kept.") \
     X(backup_verify,      "backup.verify_every",     TIME,   "7d",                       0,        31536000000LL,     "",                 "How often a nightly backup is read back whole and compared; 0: never.") \
     X(disk_alarm,         "store.disk_alarm",        SIZE,   "1G",                       0,        INT64_MAX,         "",                 "The log has an alarm when less than this is free; 0: none.") \
+    X(trace_keep,         "trace.keep",              TIME,   "14d",                      3600000,  315360000000LL,    "",                 "How long is kept what became of each message (kantorctl trace).") \
     R(retention,          "store.retention",         TIME,   "30d",                      0,        315360000000LL,    "",                 "How long removed mail can be restored.") \
     X(log_level,          "log.level",               CHOICE, "info",                     0,        0,                 "error|warn|info|debug", "What is logged.")
 

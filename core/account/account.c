@@ -215,6 +215,9 @@ struct error account_set_state(struct sql *db, int64_t id, enum account_state st
     SCOPED(sql_done) struct sql_stmt *groups = sql_use(db, "DELETE FROM member WHERE member = $1 OR account = $1");
     sql_bind_int(groups, 1, id);
     TRY(sql_run(groups));
+    SCOPED(sql_done) struct sql_stmt *forwards = sql_use(db, "DELETE FROM forward WHERE account = $1");
+    sql_bind_int(forwards, 1, id);
+    TRY(sql_run(forwards));
     SCOPED(sql_done) struct sql_stmt *grants = sql_use(db, "DELETE FROM acl WHERE grantee = $1 OR account = $1");
     sql_bind_int(grants, 1, id);
     return sql_run(grants);
@@ -266,7 +269,7 @@ struct error address_add(struct sql *db, const struct address *address, int64_t 
 struct error address_remove(struct sql *db, const struct address *address, int64_t account)
 {
     SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "DELETE FROM address WHERE domain IN (SELECT t.id FROM domain d JOIN domain t ON t.name = coalesce(d.data, d.name) WHERE d.name = $1) AND local = $2 "
-                                                       "AND ($3 = -1 OR account = $3) AND kind <> 0");
+                                                       "AND ($3 = -1 OR account = $3 OR ($3 = 0 AND kind = 2)) AND kind <> 0");
     sql_bind_text(st, 1, address->domain);
     sql_bind_text(st, 2, address->local);
     sql_bind_int(st, 3, account);

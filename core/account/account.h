@@ -7,6 +7,8 @@
 #ifndef KANTOR_CORE_ACCOUNT_ACCOUNT_H
 #define KANTOR_CORE_ACCOUNT_ACCOUNT_H
 
+#include <stdbool.h>
+
 #include "core/store/collection.h"
 #include "core/store/store.h"
 
@@ -83,8 +85,13 @@ struct error account_set_title(struct sql *db, int64_t id, struct slice title);
 
 enum address_kind { ADDRESS_PRIMARY, ADDRESS_ALIAS, ADDRESS_FORWARD }; /* FORWARD: target is a foreign address */
 struct error address_add(struct sql *db, const struct address *address, int64_t account, enum address_kind kind, struct slice target);
-/* What leads to this account (0: a forward; -1: whatever it leads to), not a primary address. ERROR_NOT_FOUND. */
+/* What leads to this account (0: its forwards, all of them; -1: whatever it leads to), not a primary address. ERROR_NOT_FOUND. */
 struct error address_remove(struct sql *db, const struct address *address, int64_t account);
+/* A further target of an alias that leads to addresses (here or elsewhere). ERROR_EXISTS: an account's address, or it leads there already; ERROR_CONFLICT: it would
+ * go round in circles. */
+struct error alias_target_add(struct sql *db, const struct address *alias, struct slice target, struct arena *a);
+struct error alias_has_targets(struct sql *db, const struct address *alias, bool *yes);
+struct error alias_target_remove(struct sql *db, const struct address *alias, struct slice target, struct arena *a);
 struct address_row {
     struct slice address; /* whole; "*@domain" is the catch-all */
     enum address_kind kind;
@@ -95,6 +102,12 @@ struct error address_list(struct sql *db, int64_t account, struct arena *a, stru
 struct error address_list_aliases(struct sql *db, struct arena *a, struct address_row **all, size_t *n);
 /* Where the catch-all of a domain leads, p NULL: nowhere; how many accounts stand in it. */
 struct error domain_facts(struct sql *db, int64_t domain, struct arena *a, struct slice *catch_all, int64_t *accounts);
+
+/* --- forwarding: the account's mail goes to these addresses, and stays here as well or not */
+enum forward_copy { FORWARD_ONLY, FORWARD_KEEP_COPY };
+/* In place of what was set before; n 0: none. ERROR_INVALID, ERROR_LIMIT (1,000), ERROR_CONFLICT: it would come back to this account. In a change. */
+struct error forward_set(struct sql *db, int64_t account, const struct slice *targets, size_t n, enum forward_copy copy, struct arena *a);
+struct error forward_list(struct sql *db, int64_t account, struct arena *a, struct slice **targets, size_t *n, enum forward_copy *copy);
 
 /* ERROR_NOT_FOUND: no such group or member; ERROR_CONFLICT: the group would contain itself, directly or through others. Adding twice is no error. */
 struct error member_add(struct sql *db, int64_t group, int64_t member, struct slice foreign); /* member 0: the foreign address */
@@ -118,7 +131,7 @@ struct resolved {
     struct slice detail; /* the part behind the separator, or empty */
 };
 /* Exact address, then without "+detail", then the domain's catch-all; groups are unfolded (nested ≤ 10, a cycle is cut, at most 10,000); forwards and
- * foreign members whose domain is ours are followed. Suspended members of a group are passed over.
+ * foreign members whose domain is ours are followed, at most 10 after each other (ERROR_LOOP). Suspended members of a group are passed over.
  * ERROR_NOT_FOUND: no such user here; ERROR_UNSUPPORTED: the domain is not ours; ERROR_DENIED: suspended account or domain, a group that is
  * nested too deeply or too large, an address that leads to nobody. postmaster exists in every domain (RFC 5321 4.5.1): its own address, the catch-all, or the
  * domain's first person. <postmaster> without a domain is address {postmaster, ""}: the first domain's. */

@@ -2,12 +2,18 @@
 #include <stdio.h>
 
 #include "core/account/account.h"
+#include "core/account/internal.h"
 #include "core/cleanup.h"
 #include "core/store/grant.h"
 
 enum { DEPTH_MAX = 10, RESULT_MAX = 10000, GROUPS_MAX = 1000 };
 
 #define NO_MEMORY error_make(ERROR_MEMORY, "no memory for recipients")
+
+struct follow {
+    struct slice address;
+    int depth; /* forwards before it */
+};
 
 struct resolving {
     struct sql *db;
@@ -16,8 +22,11 @@ struct resolving {
     size_t room_accounts, room_foreign;
     int64_t *groups; /* that were unfolded: a cycle is cut */
     size_t n_groups;
-    struct slice *local; /* targets of forwards and foreign members that turned out to be ours: resolved one after the other */
+    struct follow *local; /* targets of forwards and foreign members that turned out to be ours: resolved one after the other */
     size_t n_local, room_local;
+    int depth;            /* of the one that is being followed */
+    struct resolve_watch watch;
+    bool came_back;
 };
 
 static char separators[16] = "+"; /* set once, before threads are */
@@ -65,12 +74,12 @@ static struct error add_account(struct resolving *r, int64_t id)
 static struct error add_local(struct resolving *r, struct slice address)
 {
     for (size_t i = 0; i < r->n_local; i++)
-        if (slice_eq(r->local[i], address))
+        if (slice_eq(r->local[i].address, address))
             return OK;
-    if (r->n_local >= GROUPS_MAX)
-        return error_make(ERROR_DENIED, "too many forwards follow each other");
-    TRY(grow(r, (void **)&r->local, r->n_local, &r->room_local, sizeof(struct slice)));
-    r->local[r->n_local++] = address;
+    if (r->n_local >= GROUPS_MAX || r->depth >= DEPTH_MAX) /* attacks.md SO-09 */
+        return error_make(ERROR_LOOP, "too many forwards follow each other");
+    TRY(grow(r, (void **)&r->local, r->n_local, &r->room_local, sizeof(struct follow)));
+    r->local[r->n_local++] = (struct follow){address, r->depth + 1};
     return OK;
 }
 
@@ -108,6 +117,43 @@ static struct error kind_of(struct sql *db, int64_t id, int64_t *kind, int64_t *
     return sql_result(st);
 }
 
+/* Groups and forwarding accounts are passed through once. */
+static bool was_here(const struct resolving *r, int64_t id)
+{
+    size_t i = 0;
+    while (i < r->n_groups && r->groups[i] != id)
+        i++;
+    return i < r->n_groups;
+}
+
+static struct error note_here(struct resolving *r, int64_t id)
+{
+    if (!r->groups && !(r->groups = arena_alloc(r->arena, GROUPS_MAX * sizeof *r->groups)))
+        return NO_MEMORY;
+    if (r->n_groups >= GROUPS_MAX)
+        return error_make(ERROR_LOOP, "too many groups and forwards follow each other");
+    r->groups[r->n_groups++] = id;
+    return OK;
+}
+
+/* His mailbox, his forwards, or both. */
+static struct error add_person(struct resolving *r, int64_t id)
+{
+    struct slice *targets;
+    enum forward_copy copy;
+    size_t n;
+    r->came_back |= id == r->watch.account;
+    TRY(forward_list(r->db, id, r->arena, &targets, &n, &copy));
+    if (n == 0 || copy == FORWARD_KEEP_COPY)
+        TRY(add_account(r, id));
+    if (n == 0 || was_here(r, id))
+        return OK;
+    TRY(note_here(r, id));
+    for (size_t i = 0; i < n; i++)
+        TRY(add_foreign(r, targets[i]));
+    return OK;
+}
+
 /* Groups are unfolded level by level: one list is read while the next is gathered. */
 static struct error unfold(struct resolving *r, int64_t first)
 {
@@ -125,20 +171,16 @@ static struct error unfold(struct resolving *r, int64_t first)
             if (state != ACCOUNT_ACTIVE)
                 continue;
             if (kind != ACCOUNT_GROUP) {
-                TRY(add_account(r, level[i]));
+                TRY(add_person(r, level[i]));
                 continue;
             }
             struct member_row *members;
-            size_t n_members, seen = 0;
-            while (seen < r->n_groups && r->groups[seen] != level[i])
-                seen++;
-            if (seen < r->n_groups)
+            size_t n_members;
+            if (was_here(r, level[i]))
                 continue;
             if (depth == DEPTH_MAX || r->n_groups >= GROUPS_MAX) /* leaving members out in silence would lose their mail */
                 return error_make(ERROR_DENIED, "the groups are nested too deeply");
-            if (!r->groups && !(r->groups = arena_alloc(r->arena, GROUPS_MAX * sizeof *r->groups)))
-                return NO_MEMORY;
-            r->groups[r->n_groups++] = level[i];
+            TRY(note_here(r, level[i]));
             TRY(member_list(r->db, level[i], r->arena, &members, &n_members));
             for (size_t m = 0; m < n_members; m++) {
                 if (!members[m].member) {
@@ -161,6 +203,7 @@ static struct error look_up_one(struct resolving *r, int64_t domain, struct slic
     int64_t accounts[64];
     int n = 0;
     *found = 0;
+    r->came_back |= domain == r->watch.domain && slice_eq(local, r->watch.local);
     {
         SCOPED(sql_done) struct sql_stmt *st = sql_use(r->db, "SELECT account, kind, target FROM address WHERE domain = $1 AND local = $2");
         sql_bind_int(st, 1, domain);
@@ -208,7 +251,8 @@ static struct error follow_local(struct resolving *r)
         struct domain domain;
         struct slice detail;
         int found;
-        TRY(address_parse(r->local[i], r->arena, &x));
+        r->depth = r->local[i].depth;
+        TRY(address_parse(r->local[i].address, r->arena, &x));
         TRY(domain_find(r->db, x.domain, r->arena, &domain));
         struct error e = domain.state == DOMAIN_ACTIVE ? look_up(r, domain.id, x.local, &detail, &found) : OK;
         if (e.code != ERROR_NONE && e.code != ERROR_DENIED)
@@ -254,6 +298,25 @@ struct error address_resolve(struct sql *db, const struct address *address, stru
     if (!found)
         return error_make(ERROR_NOT_FOUND, "no such user here");
     return out->n_accounts || out->n_foreign ? OK : error_make(ERROR_DENIED, "nobody receives mail for this address");
+}
+
+struct error resolve_comes_back(struct sql *db, const struct address *target, struct resolve_watch watch, struct arena *a, bool *back)
+{
+    struct resolved out = {.detail = SLICE("")};
+    struct resolving r = {.db = db, .arena = a, .out = &out, .watch = watch};
+    struct domain domain;
+    struct slice detail;
+    int found;
+    *back = false;
+    struct error e = domain_find(db, target->domain, a, &domain);
+    if (e.code == ERROR_NOT_FOUND)
+        return OK; /* elsewhere */
+    TRY(e);
+    e = look_up(&r, domain.id, target->local, &detail, &found);
+    if (e.code == ERROR_NONE)
+        e = follow_local(&r);
+    *back = r.came_back;
+    return e.code == ERROR_DENIED ? OK : e; /* a suspended account on the way is no circle */
 }
 
 static struct error owns(struct sql *db, int64_t account, struct slice domain, struct slice local)

@@ -23,6 +23,7 @@
 #include "core/kantord/internal.h"
 #include "core/log.h"
 #include "core/metrics.h"
+#include "mail/trace/trace.h"
 
 enum { MINUTE_MS = 60000, SIX_HOURS_MS = 6 * 3600000, DAY_S = 86400, BACKUPS_MAX = 4096, ARENA_BYTES = 1024 * 1024 * 1024 };
 
@@ -242,6 +243,9 @@ static void collect(void *arg)
     struct error e = account_purge(k->server.store, 0, &purged);
     if (e.code == ERROR_NONE)
         e = store_collect_garbage(k->server.store);
+    const struct config *c = k->server.config;
+    if (e.code == ERROR_NONE)
+        e = trace_sweep(k->server.store, clock_now() - c->trace_keep / 1000);
     if (e.code != ERROR_NONE)
         LOG_EVENT(LOG_WARN, "garbage-not-collected", LOG_FAILURE(e));
 }

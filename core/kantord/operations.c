@@ -36,9 +36,15 @@ const struct operation operations[] = {
      "and dates beside each mailbox."},
     {"Accounts", "account", "import", 3, 3, OPERATION_MESSAGES_IN, run_account_import, "DIR [--as ADDRESS]", "the way back: makes the account of an export, or fills an existing one", "Running it again adds nothing twice. A password has to be set with `kantorctl account password`."},
 
-    {"Addresses and groups", "alias", "add", 4, 4, 0, run_alias_add, "ALIAS ACCOUNT|FOREIGN", "another address of an account, or a forward to elsewhere", "*@DOMAIN as ALIAS catches what no other address of the domain takes."},
+    {"Addresses and groups", "alias", "add", 4, OPERATION_WORDS_MAX, 0, run_alias_add, "ALIAS ACCOUNT|ADDRESS...", "another address of an account, or one that leads to other addresses, here or elsewhere",
+     "*@DOMAIN as ALIAS catches what no other address of the domain takes. With several addresses (at once, or one after the other) each gets the mail; nobody sends with such an alias: `kantorctl group add` "
+     "makes one that people may be granted. An alias that would lead to itself is refused."},
     {"Addresses and groups", "alias", "list", 2, 3, 0, run_alias_list, "[ACCOUNT]", "the addresses of an account, or of all", ""},
-    {"Addresses and groups", "alias", "remove", 3, 4, 0, run_alias_remove, "ALIAS [ACCOUNT]", "remove it", ""},
+    {"Addresses and groups", "alias", "remove", 3, 4, 0, run_alias_remove, "ALIAS [ACCOUNT|ADDRESS]", "remove it, or one of the addresses that it leads to", ""},
+    {"Addresses and groups", "forward", "set", 4, OPERATION_WORDS_MAX, 0, run_forward_set, "ACCOUNT ADDRESS... [--keep-copy]", "send the mail of an account on to other addresses, in place of what was set",
+     "With --keep-copy it stays here as well. A forward that would come back is refused. The account's own log-in, mail and sending stay as they are."},
+    {"Addresses and groups", "forward", "list", 2, 3, 0, run_forward_list, "[ACCOUNT]", "whose mail is sent on, and where", ""},
+    {"Addresses and groups", "forward", "remove", 3, 3, 0, run_forward_remove, "ACCOUNT", "mail stays here again", ""},
     {"Addresses and groups", "group", "add", 3, 3, 0, run_group_add, "ADDRESS [--title NAME]", "add a group", ""},
     {"Addresses and groups", "group", "join", 4, 4, 0, run_group_join, "GROUP MEMBER", "add a member: an account, another group, or an address elsewhere", "A group that would contain itself is refused."},
     {"Addresses and groups", "group", "leave", 4, 4, 0, run_group_leave, "GROUP MEMBER", "remove a member", ""},
@@ -53,6 +59,8 @@ const struct operation operations[] = {
     {"Rights and devices", "grant", "list", 3, 3, 0, run_grant_list, "OWNER", "who has which rights", ""},
     {"Rights and devices", "grant", "remove", 4, 4, 0, run_grant_remove, "OWNER[/MAILBOX] GRANTEE", "take them away", ""},
 
+    {"Mail", "trace", NULL, 1, 1, 0, run_trace, "[--message ID] [--sender ADDRESS] [--recipient ADDRESS] [--since TIME] [--until TIME]", "what became of a message: when, by which rule, to which server, with which answer",
+     "ID is a Message-ID, or the id that the log and the Received field show. TIME is an age (30m, 2h, 3d) or a date (2026-11-25, 2026-11-25T14:00 UTC). Kept for trace.keep (14 days by default)."},
     {"Mail", "import", "mbox", 4, 4, OPERATION_MESSAGES_IN, run_import, "ADDRESS FILE|DIR [--mailbox NAME] [--under NAME]", "messages of an mbox file, or of a folder of them, one mailbox each",
      "FILE - is standard input. Lines quoted with > before From are taken as mboxrd. Dates come from the From line, flags from Status, X-Status and X-Keywords. What is there already is passed over, "
      "so a cut-off import is resumed by running it again."},

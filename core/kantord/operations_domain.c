@@ -94,6 +94,20 @@ struct error operation_read_alias(struct operation_call *k, struct slice text, s
                : e;
 }
 
+/* A target of an alias that leads to addresses, not to one account. Ours must exist. */
+static struct error add_target(struct sql *db, struct operation_call *k, const struct address *alias, struct slice to)
+{
+    struct address target;
+    struct resolved there;
+    TRY(address_parse(to, k->arena, &target));
+    struct error e = address_resolve(db, &target, k->arena, &there);
+    if (e.code == ERROR_NOT_FOUND)
+        return error_make(ERROR_NOT_FOUND, arena_printf(k->arena, "there is no address %.*s here", SLICE_ARG(slice_first(to, 300))));
+    if (e.code != ERROR_UNSUPPORTED && e.code != ERROR_DENIED)
+        TRY(e);
+    return served(k, alias->domain, alias_target_add(db, alias, to, k->arena));
+}
+
 /* An account's address: its alias; any other: a forward. */
 static struct error add_alias(struct sql *db, struct operation_call *k, const struct address *alias, struct slice to)
 {
@@ -109,18 +123,26 @@ static struct error add_alias(struct sql *db, struct operation_call *k, const st
     if (e.code != ERROR_NOT_FOUND)
         return e;
     TRY(address_parse(to, k->arena, &target));
-    if (domain_find(db, target.domain, k->arena, &ours).code == ERROR_NONE)
-        return operation_account(k, db, to, &account);
-    return served(k, alias->domain,
-                  address_add(db, alias, 0, ADDRESS_FORWARD, slice_of(address_text(&target, k->arena))));
+    if (domain_find(db, target.domain, k->arena, &ours).code == ERROR_NONE && account_find(db, to, k->arena, &account).code == ERROR_NOT_FOUND) {
+        struct resolved there; /* an alias that leads to addresses, a catch-all */
+        if (address_resolve(db, &target, k->arena, &there).code != ERROR_NONE)
+            return operation_account(k, db, to, &account);
+    }
+    return add_target(db, k, alias, to);
 }
 
 static struct error alias_add_change(struct sql *db, void *arg)
 {
     struct operation_call *k = arg;
     struct address alias;
+    bool many;
     TRY(operation_read_alias(k, k->words[2], &alias));
-    return add_alias(db, k, &alias, k->words[3]);
+    TRY(alias_has_targets(db, &alias, &many));
+    if (k->n_words == 4 && !many)
+        return add_alias(db, k, &alias, k->words[3]);
+    for (size_t i = 3; i < k->n_words; i++)
+        TRY(add_target(db, k, &alias, k->words[i]));
+    return OK;
 }
 
 static struct error alias_remove_change(struct sql *db, void *arg)
@@ -129,6 +151,8 @@ static struct error alias_remove_change(struct sql *db, void *arg)
     struct address alias;
     struct account account = {.id = 0};
     TRY(operation_read_alias(k, k->words[2], &alias));
+    if (k->n_words > 3 && alias_target_remove(db, &alias, k->words[3], k->arena).code == ERROR_NONE)
+        return OK;
     if (k->n_words > 3)
         (void)account_find(db, k->words[3], k->arena, &account); /* none: a forward, which is nobody's */
     return address_remove(db, &alias, k->n_words > 3 ? account.id : -1);
@@ -138,7 +162,8 @@ struct error run_alias_add(struct operation_call *k)
 {
     struct error e = store_change(k->server->store, alias_add_change, k);
     if (e.code == ERROR_NONE)
-        report_say(&k->report, "%.*s leads to %.*s", SLICE_ARG(k->words[2]), SLICE_ARG(k->words[3]));
+        for (size_t i = 3; i < k->n_words; i++)
+            report_say(&k->report, "%.*s leads to %.*s", SLICE_ARG(k->words[2]), SLICE_ARG(k->words[i]));
     return e;
 }
 

@@ -38,6 +38,9 @@ struct error run_domain_catch_all(struct operation_call *k);
 struct error run_alias_add(struct operation_call *k);
 struct error run_alias_remove(struct operation_call *k);
 struct error run_alias_list(struct operation_call *k);
+struct error run_forward_set(struct operation_call *k); /* operations_forward.c */
+struct error run_forward_list(struct operation_call *k);
+struct error run_forward_remove(struct operation_call *k);
 struct error operation_read_alias(struct operation_call *k, struct slice text, struct address *out); /* "*@domain" too */
 
 /* operations_people.c */
@@ -60,6 +63,9 @@ struct error run_queue_list(struct operation_call *k);
 struct error run_queue_show(struct operation_call *k);
 struct error run_queue_retry(struct operation_call *k);
 struct error run_queue_delete(struct operation_call *k);
+
+/* operations_trace.c */
+struct error run_trace(struct operation_call *k);
 
 /* operations_store.c */
 struct error run_check(struct operation_call *k);

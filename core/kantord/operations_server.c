@@ -146,7 +146,8 @@ struct error run_queue_show(struct operation_call *k)
     struct error got = queue_get(db, id, k->arena, &e);
     TRY(got.code == ERROR_NOT_FOUND ? error_make(ERROR_NOT_FOUND, "no such message in the queue; `kantorctl queue list` shows all") : got);
     TRY(blob_read(db, e.blob, 0, 65536, k->arena, &bytes));
-    TRY(header_lines(k, slice_first(bytes, header_length(bytes)), &lines, &n_lines));
+    bytes = slice_of(arena_printf(k->arena, "%.*s%.*s", SLICE_ARG(e.head), SLICE_ARG(slice_first(bytes, header_length(bytes))))); /* as it leaves */
+    TRY(header_lines(k, bytes, &lines, &n_lines));
     struct slice *rcpts = arena_alloc(k->arena, (e.n_rcpts + 1) * sizeof *rcpts);
     for (size_t i = 0; rcpts && i < e.n_rcpts; i++)
         rcpts[i] = rcpt_text(k, &e.rcpts[i]);

@@ -16,8 +16,9 @@
 #include "core/process/notify.h"
 #include "core/process/privilege.h"
 #include "mail/delivery/deliver.h"
+#include "mail/trace/trace.h"
 
-enum { DRAIN_MS = 30000, DRAIN_DEMO_MS = 3000, MINUTE_MS = 60000, OWN_DESCRIPTORS = 1000 };
+enum { DRAIN_MS = 30000, DRAIN_DEMO_MS = 3000, MINUTE_MS = 60000, TRACE_FLUSH_MS = 2000, OWN_DESCRIPTORS = 1000 };
 
 static sem_t stop_wanted;
 
@@ -32,6 +33,20 @@ static void every_minute(void *arg)
     struct kantord *k = arg;
     login_flush_used(k->server.login);
     delivery_retry(k->server.store);
+}
+
+static void flush_trace(void *arg)
+{
+    struct kantord *k = arg;
+    trace_flush(k->server.store);
+}
+
+static void index_trace(void *arg)
+{
+    struct kantord *k = arg;
+    struct error e = trace_index(k->server.store);
+    if (e.code != ERROR_NONE)
+        LOG_EVENT(LOG_WARN, "trace-not-indexed", LOG_FAILURE(e));
 }
 
 /* On a worker, by a timer of the first loop: both live, and each loop says whether it does. */
@@ -91,6 +106,8 @@ static struct error begin(struct kantord *k)
     TRY(net_signal(k->server.net, SIGHUP, reload_wanted, k));
     TRY(net_start(k->server.net)); /* behind the signals: who waits for `ready` may end us at once */
     TRY(net_timer(k->server.net, MINUTE_MS, every_minute, k));
+    TRY(net_timer(k->server.net, MINUTE_MS, index_trace, k));
+    TRY(net_timer(k->server.net, TRACE_FLUSH_MS, flush_trace, k));
     TRY(nightly_start(k));
     int64_t watch = notify_watchdog_ms();
     if (watch > 0)
@@ -132,6 +149,8 @@ static void stop(struct kantord *k)
         net_stop(k->server.net, k->demo ? DRAIN_DEMO_MS : DRAIN_MS);
     if (k->server.login)
         login_flush_used(k->server.login);
+    if (k->server.store)
+        trace_flush(k->server.store); /* refusals of the last sessions */
     net_free(k->server.net);
     login_service_free(k->server.login);
     store_close(k->server.store);

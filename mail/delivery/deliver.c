@@ -5,7 +5,10 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/metrics.h"
+#include "mail/delivery/forward.h"
+#include "mail/mime/header.h"
 #include "mail/queue/queue.h"
+#include "mail/trace/trace.h"
 
 enum { RETRY_S = 15 * 60, RETRY_MAX_S = 4 * 3600 }; /* a mailbox that was full is tried again then, later at longer and longer times */
 
@@ -17,14 +20,18 @@ struct delivering {
     int64_t *done; /* INBOXes that have it, as a table of ids, at most half full: a person named twice, or by two groups, gets one */
     size_t n_done, room;
     struct queue_rcpt *queued;
+    const struct delivery_rcpt **leaves_for; /* beside each: on whose behalf it leaves; NULL: for itself */
     size_t n_queued, room_queued;
     uint32_t *places; /* finds a queued address, as its number + 1: 2 * room_queued of them */
     struct copy {
-        int64_t account;
+        struct slice account;
         uint32_t uid;
     } *copies; /* what was put where: for the log */
     size_t room_copies;
     uint64_t delivered; /* of them */
+    struct slice *marks; /* Delivered-To of the message */
+    size_t n_marks;
+    struct trace trace;
 };
 
 #define NO_MEMORY error_make(ERROR_MEMORY, "no memory for delivery")
@@ -53,7 +60,16 @@ static struct error make_room(struct delivering *x)
     return OK;
 }
 
-static struct error note_copy(struct delivering *x, int64_t account, uint32_t uid)
+static struct error account_name(struct sql *db, int64_t account, struct arena *a, struct slice *name)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT name FROM account WHERE id = $1");
+    sql_bind_int(st, 1, account);
+    *name = sql_row(st) ? arena_copy(a, sql_text(st, 0)) : SLICE("");
+    TRY(sql_result(st));
+    return name->p ? OK : NO_MEMORY;
+}
+
+static struct error note_copy(struct sql *db, struct delivering *x, int64_t account, uint32_t uid)
 {
     if (x->delivered == x->room_copies) {
         size_t room = x->room_copies ? x->room_copies * 2 : 8;
@@ -62,11 +78,12 @@ static struct error note_copy(struct delivering *x, int64_t account, uint32_t ui
         if (!x->copies)
             return NO_MEMORY;
     }
-    x->copies[x->delivered++] = (struct copy){account, uid};
-    return OK;
+    struct copy *c = &x->copies[x->delivered++];
+    c->uid = uid;
+    return account_name(db, account, x->arena, &c->account);
 }
 
-static struct error put(struct sql *db, struct delivering *x, int64_t account)
+static struct error put(struct sql *db, struct delivering *x, int64_t account, const struct delivery_rcpt *r)
 {
     TRY(make_room(x));
     if (*place_of(x, account))
@@ -79,7 +96,9 @@ static struct error put(struct sql *db, struct delivering *x, int64_t account)
     TRY(item_add(db, (struct actor){0, 0}, inbox.id, &item, &uid, &modseq));
     *place_of(x, account) = account;
     x->n_done++;
-    return note_copy(x, account, uid);
+    TRY(note_copy(db, x, account, uid));
+    trace_addf(&x->trace, TRACE_STORED, r->text, "in INBOX of %.*s as uid %u", SLICE_ARG(x->copies[x->delivered - 1].account), uid);
+    return OK;
 }
 
 /* The place of an address in the table: it holds 0, or the number of an equal one. */
@@ -100,9 +119,10 @@ static struct error make_queue_room(struct delivering *x)
         return OK;
     size_t room = x->room_queued ? x->room_queued * 2 : 8;
     x->queued = arena_grow(x->arena, x->queued, x->room_queued * sizeof *x->queued, room * sizeof *x->queued);
+    x->leaves_for = arena_grow(x->arena, x->leaves_for, x->room_queued * sizeof *x->leaves_for, room * sizeof *x->leaves_for);
     x->places = arena_zero(x->arena, 2 * room, sizeof *x->places);
     x->room_queued = room;
-    if (!x->queued || !x->places) {
+    if (!x->queued || !x->places || !x->leaves_for) {
         x->room_queued = x->n_queued = 0;
         return NO_MEMORY;
     }
@@ -124,7 +144,24 @@ static struct error enqueue(struct delivering *x, struct slice address, const st
     while (at && address.p[at - 1] != '@')
         at--;
     *queued_place_of(x, address) = (uint32_t)x->n_queued + 1;
+    if (!slice_eq(address, r->text))
+        trace_add(&x->trace, TRACE_FORWARDED, r->text, address);
+    trace_add(&x->trace, TRACE_QUEUED, address, reply);
+    x->leaves_for[x->n_queued] = NULL;
     x->queued[x->n_queued++] = (struct queue_rcpt){.address = address, .dest = slice_after(address, at), .orcpt = r->orcpt, .notify = r->notify, .due = clock_now() + (reply.p ? RETRY_S : 0), .reply = reply};
+    return OK;
+}
+
+/* To an address elsewhere on behalf of a recipient of ours, one of so many. */
+static struct error enqueue_leaving(struct delivering *x, struct slice address, const struct delivery_rcpt *r, size_t targets)
+{
+    struct delivery_rcpt on = *r;
+    size_t before = x->n_queued;
+    on.notify = forward_notify(r->notify, targets);
+    on.orcpt = forward_orcpt(r, x->arena);
+    TRY(enqueue(x, address, &on, slice_make(NULL, 0)));
+    if (x->n_queued > before)
+        x->leaves_for[before] = r;
     return OK;
 }
 
@@ -150,7 +187,7 @@ static struct error put_all(struct sql *db, struct delivering *x, const struct r
     if (!later)
         return NO_MEMORY;
     for (size_t i = 0; i < to->n_accounts; i++) {
-        struct error e = put(db, x, to->accounts[i]);
+        struct error e = put(db, x, to->accounts[i], r);
         if (is_hard(e))
             return e;
         if (e.code == ERROR_NONE) {
@@ -165,7 +202,7 @@ static struct error put_all(struct sql *db, struct delivering *x, const struct r
     for (size_t i = 0; i < n_refused; i++)
         TRY(enqueue_refused(db, x, later[i], r, refused));
     for (size_t i = 0; i < to->n_foreign; i++)
-        TRY(enqueue(x, to->foreign[i], r, slice_make(NULL, 0)));
+        TRY(enqueue_leaving(x, to->foreign[i], r, to->n_foreign + to->n_accounts));
     return OK;
 }
 
@@ -174,6 +211,8 @@ static struct error deliver_one(struct sql *db, struct delivering *x, struct del
     struct resolved to;
     arena_reset(&x->scratch);
     struct error e = address_resolve(db, &r->address, &x->scratch, &to);
+    if (e.code == ERROR_NONE && to.n_foreign && forward_was_here(x->marks, x->n_marks, r, &x->scratch))
+        return error_make(ERROR_LOOP, "the message left here for this address before: it is in a loop");
     if (e.code == ERROR_UNSUPPORTED && x->d->submitter)
         return enqueue(x, r->text, r, slice_make(NULL, 0));
     TRY(e);
@@ -193,45 +232,70 @@ static struct error queue_refused(struct delivering *x)
     return OK;
 }
 
+/* The recipients that leave for the same of ours, as an entry of their own: it has its mark in front. */
+static struct error enter_some(struct sql *db, struct delivering *x, struct queue_entry entry, const struct delivery_rcpt *leaves_for)
+{
+    int64_t id;
+    entry.n_rcpts = 0;
+    entry.rcpts = arena_alloc(x->arena, (x->n_queued + 1) * sizeof *entry.rcpts);
+    entry.head = leaves_for ? forward_head(leaves_for, x->arena) : slice_make(NULL, 0);
+    if (!entry.rcpts || (leaves_for && !entry.head.p))
+        return NO_MEMORY;
+    for (size_t i = 0; i < x->n_queued; i++)
+        if (x->leaves_for[i] == leaves_for)
+            entry.rcpts[entry.n_rcpts++] = x->queued[i];
+    return entry.n_rcpts ? queue_enter(db, &entry, &id) : OK;
+}
+
+/* Those that leave for one recipient stand behind each other, with others between that leave for themselves. */
+static struct error enter_all(struct sql *db, struct delivering *x, const struct queue_entry *entry)
+{
+    const struct delivery_rcpt *last = NULL;
+    TRY(enter_some(db, x, *entry, NULL));
+    for (size_t i = 0; i < x->n_queued; i++) {
+        if (!x->leaves_for[i] || x->leaves_for[i] == last)
+            continue;
+        last = x->leaves_for[i];
+        TRY(enter_some(db, x, *entry, last));
+    }
+    return OK;
+}
+
 static struct error deliver_change(struct sql *db, void *arg)
 {
     struct delivering *x = arg;
-    int64_t id;
     size_t good = 0;
     x->n_done = x->n_queued = x->room = x->room_queued = 0; /* it may run again */
     x->done = NULL;
     x->queued = NULL;
+    x->leaves_for = NULL;
     x->delivered = 0;
+    trace_begin(&x->trace, x->arena, slice_of(x->d->job), x->d->message_id, x->d->sender);
+    trace_addf(&x->trace, TRACE_RECEIVED, SLICE(""), "%.*s%lld bytes", SLICE_ARG(x->d->origin), (long long)x->d->message->put.size);
     TRY(message_enter(db, x->d->message, &x->blob));
     for (size_t i = 0; i < x->d->n_rcpts; i++) {
         struct error e = x->d->rcpts[i].result = deliver_one(db, x, &x->d->rcpts[i]);
         if (is_hard(e))
             return e;
         good += e.code == ERROR_NONE;
+        if (e.code != ERROR_NONE)
+            trace_add(&x->trace, TRACE_REFUSED, x->d->rcpts[i].text, slice_of(e.text ? e.text : error_word(e.code)));
     }
     if (good && x->d->results == DELIVERY_RESULT_ONE)
         TRY(queue_refused(x));
     if (x->n_queued == 0)
-        return OK;
+        return trace_put(db, &x->trace);
     struct queue_entry entry = {.blob = x->blob, .account = x->d->submitter, .sender = x->d->sender, .envid = x->d->envid, .job = slice_of(x->d->job), .flags = x->d->flags, .created = clock_now(),
-                                .expires = clock_now() + x->d->lifetime_s, .rcpts = x->queued, .n_rcpts = x->n_queued};
-    return queue_enter(db, &entry, &id);
+                                .expires = clock_now() + x->d->lifetime_s};
+    TRY(enter_all(db, x, &entry));
+    return trace_put(db, &x->trace);
 }
 
 /* Where each copy lies: with IMAP's uid an administrator finds it, or the change log says what became of it. */
-static void tell_copies(struct store *s, const struct delivering *x)
+static void tell_copies(const struct delivering *x)
 {
-    if (x->delivered == 0)
-        return;
-    SCOPED(store_reader_return) struct sql *db = store_reader(s);
-    for (uint64_t i = 0; i < x->delivered; i++) {
-        struct arena a;
-        struct account account;
-        arena_init(&a, 64 * 1024);
-        if (account_get(db, x->copies[i].account, &a, &account).code == ERROR_NONE)
-            LOG_EVENT(LOG_INFO, "stored", LOG_ID(x->d->job), LOG_TEXT("account", account.name), LOG_WORD("mailbox", "INBOX"), LOG_NUMBER("uid", x->copies[i].uid));
-        arena_free(&a);
-    }
+    for (uint64_t i = 0; i < x->delivered; i++)
+        LOG_EVENT(LOG_INFO, "stored", LOG_ID(x->d->job), LOG_TEXT("account", x->copies[i].account), LOG_WORD("mailbox", "INBOX"), LOG_NUMBER("uid", x->copies[i].uid));
 }
 
 static void tell(const struct delivery *d, struct arena *a)
@@ -263,9 +327,22 @@ struct error delivery_check(struct sql *db, const struct address *address, int64
     return to.n_foreign ? OK : error_make(ERROR_QUOTA, "the mailbox is full");
 }
 
+/* The sender's own name for the message (what people search for; empty where there is none), and where it was before. */
+static struct error look_at_head(struct delivering *x)
+{
+    struct slice bytes, id;
+    TRY(blob_put_bytes(&x->d->message->put, &bytes));
+    struct slice head = slice_first(bytes, header_length(bytes));
+    id = slice_trim(header_find(head, SLICE("Message-ID")));
+    if (!x->d->message_id.p)
+        x->d->message_id = id.p ? id : SLICE("");
+    return forward_marks(head, x->arena, &x->marks, &x->n_marks);
+}
+
 struct error delivery_run(struct store *s, struct delivery *d, struct arena *a)
 {
     struct delivering x = {.d = d, .arena = a};
+    TRY(look_at_head(&x));
     arena_init(&x.scratch, ARENA_REQUEST_MAX);
     struct error e = store_change(s, deliver_change, &x);
     arena_free(&x.scratch);
@@ -275,7 +352,7 @@ struct error delivery_run(struct store *s, struct delivery *d, struct arena *a)
         metric_add(METRIC_MAIL_QUEUED, 1);
         LOG_EVENT(LOG_INFO, "queued", LOG_ID(d->job), LOG_NUMBER("recipients", x.n_queued));
     }
-    tell_copies(s, &x);
+    tell_copies(&x);
     tell(d, a);
     return OK;
 }
@@ -295,7 +372,7 @@ static struct error retry_change(struct sql *db, void *arg)
     struct queue_entry entry;
     struct message message = {0};
     struct delivery_rcpt r = {.text = t->due->address, .orcpt = slice_make(NULL, 0)};
-    int64_t id, now = clock_now();
+    int64_t now = clock_now();
     t->result = queue_get(db, t->due->queue, x->arena, &entry);
     if (t->result.code == ERROR_NOT_FOUND)
         return OK; /* an administrator deleted it meanwhile */
@@ -305,22 +382,24 @@ static struct error retry_change(struct sql *db, void *arg)
     x->n_done = x->n_queued = x->room = x->room_queued = 0;
     x->done = NULL;
     x->queued = NULL;
+    x->leaves_for = NULL;
     x->d = &d;
     x->blob = entry.blob;
+    trace_begin(&x->trace, x->arena, entry.job, SLICE(""), entry.sender);
     t->result = address_parse(t->due->address, x->arena, &r.address);
     if (t->result.code == ERROR_NONE)
         t->result = deliver_one(db, x, &r);
     if (is_hard(t->result))
         return t->result;
     if (t->result.code != ERROR_NONE) {
+        trace_add(&x->trace, now >= entry.expires ? TRACE_EXPIRED : TRACE_TRIED, t->due->address, slice_of(t->result.text ? t->result.text : "refused"));
+        TRY(trace_put(db, &x->trace));
         int64_t wait = RETRY_S * (t->due->tries + 2) < RETRY_MAX_S ? RETRY_S * (t->due->tries + 2) : RETRY_MAX_S;
         return queue_not_delivered(db, t->due, now >= entry.expires ? QUEUE_FAILED : QUEUE_WAITING, now + wait, slice_of(t->result.text ? t->result.text : "refused"));
     }
-    if (x->n_queued) { /* a group of which some still cannot, or a forward that was made meanwhile */
-        entry.rcpts = x->queued;
-        entry.n_rcpts = x->n_queued;
-        TRY(queue_enter(db, &entry, &id));
-    }
+    if (x->n_queued) /* a group of which some still cannot, or a forward that was made meanwhile */
+        TRY(enter_all(db, x, &entry));
+    TRY(trace_put(db, &x->trace));
     return queue_delivered(db, t->due);
 }
 

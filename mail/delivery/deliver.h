@@ -34,6 +34,8 @@ struct delivery {
     struct delivery_rcpt *rcpts;
     size_t n_rcpts;
     const char *job;              /* the message's id in the log and the Received field */
+    struct slice origin;          /* for the trace: "from 192.0.2.1 by smtp, "; or empty */
+    struct slice message_id;      /* p NULL: delivery_run reads it from the message */
 };
 
 /* May this address be a recipient (at RCPT TO)? OK; ERROR_NOT_FOUND 550 5.1.1; ERROR_UNSUPPORTED: foreign domain (relay only for submitters: the caller decides);

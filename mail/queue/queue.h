@@ -23,6 +23,7 @@ struct queue_rcpt {
 struct queue_entry {
     int64_t id, blob, account;
     struct slice sender, envid, job;
+    struct slice head; /* fields that go in front of the message when it is sent (Delivered-To of a forward); or p NULL */
     int flags; /* DELIVERY_* */
     int64_t created, expires, size;
     struct queue_rcpt *rcpts;

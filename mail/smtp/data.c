@@ -8,6 +8,7 @@
 #include "core/metrics.h"
 #include "mail/mime/header.h"
 #include "mail/smtp/internal.h"
+#include "mail/trace/trace.h"
 
 /* --- content on its way into the blob */
 
@@ -68,6 +69,14 @@ static void reply_all(struct connection *c, int code, const char *enhanced, cons
         smtp_reply(c, code, enhanced, text);
 }
 
+/* A message that is not taken: a line for each recipient, written with others (no sync of its own). */
+static void trace_refusal(struct smtp_session *s, const char *why)
+{
+    enum { TRACED_MAX = 100 };
+    for (size_t i = 0; i < s->n_rcpts && i < TRACED_MAX; i++)
+        trace_later(TRACE_REFUSED, slice_of(s->job), SLICE(""), s->sender, s->rcpts[i].text, slice_of(why));
+}
+
 static bool refuse_wrong(struct connection *c)
 {
     struct smtp_session *s = c->session;
@@ -75,14 +84,16 @@ static bool refuse_wrong(struct connection *c)
         return false;
     metric_add(METRIC_MAIL_REFUSED, 1);
     LOG_EVENT(LOG_INFO, "message-refused", LOG_ID(s->job), LOG_TEXT("from", s->sender), LOG_WORD("peer", c->peer), LOG_NUMBER("wrong", s->wrong));
+    int code = s->wrong & WRONG_SIZE ? 552 : s->wrong & WRONG_HEAD ? s->head_code : 554;
+    const char *enhanced = s->wrong & WRONG_SIZE ? "5.3.4" : s->wrong & WRONG_HEAD ? s->head_enhanced : "5.6.0", *text = "the message holds a CR or LF that is not part of a line end";
     if (s->wrong & WRONG_SIZE)
-        reply_all(c, 552, "5.3.4", "the message is larger than this server takes");
+        text = "the message is larger than this server takes";
     else if (s->wrong & WRONG_HEAD)
-        reply_all(c, s->head_code, s->head_enhanced, s->head_text);
+        text = s->head_text;
     else if (s->wrong & WRONG_NUL)
-        reply_all(c, 554, "5.6.0", "the message holds a NUL byte");
-    else
-        reply_all(c, 554, "5.6.0", "the message holds a CR or LF that is not part of a line end");
+        text = "the message holds a NUL byte";
+    trace_refusal(s, text);
+    reply_all(c, code, enhanced, text);
     return true;
 }
 
@@ -129,33 +140,33 @@ static struct error store_message(struct connection *c, struct delivery *d)
     return e;
 }
 
-/* The sender's own name for the message: what people search a log for. Empty where there is none. */
-static struct slice message_id(struct smtp_session *s)
+/* For the trace: who gave it to us, by which service. */
+static struct slice origin(struct connection *c)
 {
-    struct slice bytes;
-    if (blob_put_bytes(&s->message.put, &bytes).code != ERROR_NONE)
-        return SLICE("");
-    struct slice id = slice_trim(header_find(slice_first(bytes, header_length(bytes)), SLICE("Message-ID")));
-    return id.p ? id : SLICE("");
+    static const char *const services[] = {[SMTP_MX] = "smtp", [SMTP_SUBMISSION] = "submission", [SMTP_LMTP] = "lmtp"};
+    struct smtp_session *s = c->session;
+    char *text = arena_printf(&s->arena, "from %s [%s] by %s%s%s, ", s->helo[0] ? s->helo : "unknown", c->peer, services[s->kind], s->account ? " as " : "", s->account ? s->login : "");
+    return text ? slice_of(text) : SLICE("");
 }
 
 static enum run finish(struct connection *c)
 {
     struct smtp_session *s = c->session;
     struct delivery d = {.message = &s->message, .sender = s->sender, .envid = s->envid, .flags = s->flags, .submitter = s->account, .lifetime_s = s->server->config->queue_lifetime / 1000,
-                         .results = s->kind == SMTP_LMTP ? DELIVERY_RESULT_EACH : DELIVERY_RESULT_ONE, .rcpts = s->rcpts, .n_rcpts = s->n_rcpts, .job = s->job};
+                         .results = s->kind == SMTP_LMTP ? DELIVERY_RESULT_EACH : DELIVERY_RESULT_ONE, .rcpts = s->rcpts, .n_rcpts = s->n_rcpts, .job = s->job, .origin = origin(c)};
     struct error e = s->wrong ? OK : store_message(c, &d);
     if (refuse_wrong(c))
         return over(c, RUN_NEXT);
     if (e.code != ERROR_NONE) {
         LOG_EVENT(LOG_ERROR, "message-not-stored", LOG_ID(s->job), LOG_TEXT("from", s->sender), LOG_FAILURE(e));
+        trace_refusal(s, e.text ? e.text : "the message cannot be stored right now");
         reply_all(c, e.code == ERROR_FULL ? 452 : 451, e.code == ERROR_FULL ? "4.3.1" : "4.3.0", "the message cannot be stored right now, try again later");
         return over(c, RUN_NEXT);
     }
     metric_add(METRIC_MAIL_RECEIVED, 1);
     metric_add(METRIC_MAIL_RECEIVED_BYTES, (uint64_t)s->received);
     LOG_EVENT(LOG_INFO, "received", LOG_ID(s->job), LOG_TEXT("from", s->sender), LOG_WORD("peer", c->peer), LOG_NUMBER("size", s->received), LOG_NUMBER("recipients", s->n_rcpts),
-              LOG_TEXT("message-id", message_id(s)));
+              LOG_TEXT("message-id", d.message_id));
     tell_results(c, &d);
     return over(c, RUN_NEXT);
 }

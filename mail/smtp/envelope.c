@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "core/metrics.h"
 #include "mail/smtp/internal.h"
+#include "mail/trace/trace.h"
 
 bool smtp_has_8bit(struct slice s)
 {
@@ -159,6 +160,8 @@ enum run smtp_mail(struct connection *c, struct slice args)
     }
     struct error e = sender_allowed(c, &from);
     if (e.code != ERROR_NONE) {
+        const char *why = arena_printf(&c->arena, "as sender: %s (asked by %s [%s])", e.text ? e.text : "", s->helo, c->peer);
+        trace_later(TRACE_REFUSED, slice_of(c->id), SLICE(""), from.text, SLICE(""), slice_of(why ? why : ""));
         smtp_reply_error(c, e);
         return RUN_NEXT;
     }

@@ -6,6 +6,7 @@
 #include "core/metrics.h"
 #include "mail/smtp/harvest.h"
 #include "mail/smtp/internal.h"
+#include "mail/trace/trace.h"
 
 static const char *read_notify(struct slice value, int *notify)
 {
@@ -166,11 +167,20 @@ static enum run guesser(struct connection *c)
     return RUN_DELAY;
 }
 
+/* "no such user here (asked by 192.0.2.1)" */
+static struct slice trace_words_of(struct connection *c, struct error e)
+{
+    const char *text = arena_printf(&c->arena, "%s (asked by %s [%s])", e.text ? e.text : error_word(e.code), ((struct smtp_session *)c->session)->helo, c->peer);
+    return slice_of(text ? text : "");
+}
+
 static enum run refuse(struct connection *c, const struct address *to, struct error e)
 {
     struct smtp_session *s = c->session;
     metric_add(METRIC_MAIL_REFUSED, 1);
     LOG_EVENT(LOG_INFO, "recipient-refused", LOG_ID(s->job), LOG_TEXT("from", s->sender), LOG_WORD("to", address_text(to, &c->arena)), LOG_WORD("peer", c->peer), LOG_FAILURE(e));
+    const char *text = address_text(to, &c->arena);
+    trace_later(TRACE_REFUSED, slice_of(s->job), SLICE(""), s->sender, slice_of(text ? text : ""), trace_words_of(c, e));
     smtp_reply_error(c, e);
     return e.code == ERROR_NOT_FOUND && s->kind == SMTP_MX ? guesser(c) : RUN_NEXT;
 }

@@ -20,6 +20,7 @@ static const struct {
 } replies[] = {
     {ERROR_NOT_FOUND, 550, "5.1.1"}, {ERROR_DENIED, 550, "5.7.1"}, {ERROR_UNSUPPORTED, 550, "5.7.1"}, {ERROR_QUOTA, 452, "4.2.2"},
     {ERROR_INVALID, 501, "5.1.3"},   {ERROR_LIMIT, 452, "4.5.3"},  {ERROR_FULL, 452, "4.3.1"},        {ERROR_AUTH, 535, "5.7.8"},
+    {ERROR_LOOP, 554, "5.4.6"},
 };
 
 void smtp_reply_error(struct connection *c, struct error e)

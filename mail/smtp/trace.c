@@ -11,7 +11,7 @@
 #include "mail/mime/header.h"
 #include "mail/smtp/internal.h"
 
-enum { HOPS_MAX = 100, OWN_HOPS_MAX = 25 }; /* RFC 5321 6.3: at least 100 of anybody's; but who passes here 25 times goes round in circles */
+enum { HOPS_MAX = 50, OWN_HOPS_MAX = 25 }; /* RFC 5321 6.3 has 100; attacks.md SO-09 settles a loop sooner; who passes here 25 times is in one, too */
 enum { AUTHORS_MAX = 100 };
 
 static void refuse_head(struct smtp_session *s, int code, const char *enhanced, const char *text)

@@ -167,7 +167,7 @@ def test_return_path_is_replaced_and_never_doubled(server, person):
         assert got.lower().count(b"\nreturn-path") == 1
 
 
-@pytest.mark.parametrize("field,most", [(b"Received: from a by b; Mon, 1 Jan 2024 00:00:00 +0000\r\n", 100), (b"Received: from a\r\n\tby kantor.example (Kantor) with ESMTP id x; Mon, 1 Jan 2024 00:00:00 +0000\r\n", 25)], ids=["anybody", "ourselves"])
+@pytest.mark.parametrize("field,most", [(b"Received: from a by b; Mon, 1 Jan 2024 00:00:00 +0000\r\n", 50), (b"Received: from a\r\n\tby kantor.example (Kantor) with ESMTP id x; Mon, 1 Jan 2024 00:00:00 +0000\r\n", 25)], ids=["anybody", "ourselves"])
 def test_a_message_in_a_loop_is_refused(server, person, field, most):
     c = server.smtp()
     c.deliver("a@stranger.example", person, field * most + b"Subject: long way\r\n\r\nx\r\n")

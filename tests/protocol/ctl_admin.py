@@ -50,7 +50,7 @@ def test_every_operation_has_help_and_a_mistyped_one_is_told_the_near_one(server
     assert "did you mean `kantorctl group join`" in fails(server, "group", "jion", "x", "y", status=2)
     assert "did you mean `kantorctl account remove`" in fails(server, "account", "delete", "x", status=2)
     assert "needs another word: add, list" in fails(server, "account", status=2) + fails(server, "domain", status=2)
-    assert "something is missing; write `kantorctl alias add ALIAS ACCOUNT|FOREIGN`" in fails(server, "alias", "add", "x", status=2)
+    assert "something is missing; write `kantorctl alias add ALIAS ACCOUNT|ADDRESS...`" in fails(server, "alias", "add", "x", status=2)
     assert '"more" is too much' in fails(server, "domain", "list", "more", status=2)
     assert "has no option --bar" in fails(server, "domain", "list", "--bar", status=2)
 
