@@ -147,7 +147,7 @@ deb: all
 # --- style: each check prints what to mend and how
 .PHONY: deb lint cppcheck format help
 lint:
-	@failed=0; for c in shape arrows banned options walk; do /usr/bin/python3 tools/check_$$c.py || failed=1; done; CC=$(CC) tools/check_headers.sh || failed=1; exit $$failed
+	@failed=0; for c in shape arrows banned options walk; do /usr/bin/python3 tools/check_$$c.py || failed=1; done; CC="$(CC)" tools/check_headers.sh || failed=1; exit $$failed
 
 # slower readers of the code, for a quiet moment
 cppcheck:
