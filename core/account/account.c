@@ -1,5 +1,6 @@
 /* core/account/account.c -- rows of domains, accounts, addresses and members */
 #include "core/account/account.h"
+#include "core/account/list.h"
 
 #include "core/cleanup.h"
 
@@ -215,6 +216,9 @@ struct error account_set_state(struct sql *db, int64_t id, enum account_state st
     SCOPED(sql_done) struct sql_stmt *groups = sql_use(db, "DELETE FROM member WHERE member = $1 OR account = $1");
     sql_bind_int(groups, 1, id);
     TRY(sql_run(groups));
+    struct error list = list_unset(db, id);
+    if (list.code != ERROR_NOT_FOUND)
+        TRY(list);
     SCOPED(sql_done) struct sql_stmt *forwards = sql_use(db, "DELETE FROM forward WHERE account = $1");
     sql_bind_int(forwards, 1, id);
     TRY(sql_run(forwards));

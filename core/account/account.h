@@ -123,11 +123,19 @@ struct error member_list(struct sql *db, int64_t group, struct arena *a, struct 
 /* What may stand between a local part and its detail (option mail.detail_separator), "" for nothing; "+" until it is called. Before threads. */
 void address_set_separators(const char *text);
 
+enum list_role { LIST_NONE, LIST_POST, LIST_BOUNCES, LIST_OWNER, LIST_LEAVE }; /* list.h; stored, never renumbered */
+struct resolved_list {
+    int64_t account;
+    enum list_role role;
+};
+
 struct resolved {
     int64_t *accounts; /* whose INBOX gets it (persons, shared mailboxes, rooms), each once; in the arena */
     size_t n_accounts;
     struct slice *foreign; /* canonical foreign addresses (forwards, foreign members) */
     size_t n_foreign;
+    struct resolved_list *lists; /* whose posts, bounces or leave requests take it (list.h) */
+    size_t n_lists;
     struct slice detail; /* the part behind the separator, or empty */
 };
 /* Exact address, then without "+detail", then the domain's catch-all; groups are unfolded (nested ≤ 10, a cycle is cut, at most 10,000); forwards and

@@ -3,6 +3,7 @@
 
 #include "core/account/account.h"
 #include "core/account/internal.h"
+#include "core/account/list.h"
 #include "core/cleanup.h"
 #include "core/store/grant.h"
 
@@ -19,7 +20,7 @@ struct resolving {
     struct sql *db;
     struct arena *arena;
     struct resolved *out;
-    size_t room_accounts, room_foreign;
+    size_t room_accounts, room_foreign, room_lists;
     int64_t *groups; /* that were unfolded: a cycle is cut */
     size_t n_groups;
     struct follow *local; /* targets of forwards and foreign members that turned out to be ours: resolved one after the other */
@@ -154,6 +155,46 @@ static struct error add_person(struct resolving *r, int64_t id)
     return OK;
 }
 
+static struct error add_list(struct resolving *r, int64_t id, enum list_role role)
+{
+    for (size_t i = 0; i < r->out->n_lists; i++)
+        if (r->out->lists[i].account == id && r->out->lists[i].role == role)
+            return OK;
+    TRY(grow(r, (void **)&r->out->lists, r->out->n_lists, &r->room_lists, sizeof *r->out->lists));
+    r->out->lists[r->out->n_lists++] = (struct resolved_list){id, role};
+    return OK;
+}
+
+/* A list takes the mail itself; its members get the list's own. */
+static struct error add_if_list(struct resolving *r, int64_t id, bool *is_list)
+{
+    struct list list;
+    struct error e = list_get(r->db, id, r->arena, &list);
+    *is_list = e.code == ERROR_NONE;
+    return *is_list ? add_list(r, id, LIST_POST) : e.code == ERROR_NOT_FOUND ? OK : e;
+}
+
+/* team-owner, team-leave, team-bounces-SECRET where no address has that name. */
+static struct error look_up_service(struct resolving *r, int64_t domain, struct slice local, int *found)
+{
+    struct list list;
+    struct account account;
+    struct address own;
+    enum list_role role;
+    TRY(list_service(r->db, domain, local, r->arena, &list, &role));
+    if (role == LIST_NONE)
+        return OK;
+    *found = 1;
+    if (role != LIST_OWNER)
+        return add_list(r, list.account, role);
+    if (list.owner.n)
+        return add_foreign(r, list.owner);
+    TRY(account_get(r->db, list.account, r->arena, &account));
+    TRY(address_parse(account.name, r->arena, &own));
+    char *postmaster = arena_printf(r->arena, "postmaster@%.*s", SLICE_ARG(own.domain));
+    return postmaster ? add_local(r, slice_of(postmaster)) : NO_MEMORY;
+}
+
 /* Groups are unfolded level by level: one list is read while the next is gathered. */
 static struct error unfold(struct resolving *r, int64_t first)
 {
@@ -176,7 +217,9 @@ static struct error unfold(struct resolving *r, int64_t first)
             }
             struct member_row *members;
             size_t n_members;
-            if (was_here(r, level[i]))
+            bool is_list;
+            TRY(add_if_list(r, level[i], &is_list));
+            if (is_list || was_here(r, level[i]))
                 continue;
             if (depth == DEPTH_MAX || r->n_groups >= GROUPS_MAX) /* leaving members out in silence would lose their mail */
                 return error_make(ERROR_DENIED, "the groups are nested too deeply");
@@ -241,7 +284,23 @@ static struct error look_up(struct resolving *r, int64_t domain, struct slice lo
         *detail = slice_after(local, plus + 1);
         TRY(look_up_one(r, domain, slice_first(local, plus), found));
     }
+    if (!*found)
+        TRY(look_up_service(r, domain, local, found));
     return *found ? OK : look_up_one(r, domain, SLICE("*"), found);
+}
+
+/* RFC 5321 4.5.1: it must exist; the first account of the domain answers until an admin names another. */
+static struct error add_postmaster(struct resolving *r, int64_t domain, int *found)
+{
+    int64_t id = 0;
+    {
+        SCOPED(sql_done) struct sql_stmt *st = sql_use(r->db, "SELECT id FROM account WHERE kind = 1 AND state = 0 ORDER BY domain <> $1, id LIMIT 1");
+        sql_bind_int(st, 1, domain);
+        id = sql_row(st) ? sql_int(st, 0) : 0;
+        TRY(sql_result(st));
+    }
+    *found = id != 0;
+    return id ? add_person(r, id) : OK;
 }
 
 static struct error follow_local(struct resolving *r)
@@ -254,7 +313,10 @@ static struct error follow_local(struct resolving *r)
         r->depth = r->local[i].depth;
         TRY(address_parse(r->local[i].address, r->arena, &x));
         TRY(domain_find(r->db, x.domain, r->arena, &domain));
+        found = 0;
         struct error e = domain.state == DOMAIN_ACTIVE ? look_up(r, domain.id, x.local, &detail, &found) : OK;
+        if (e.code == ERROR_NONE && !found && slice_eq(x.local, SLICE("postmaster")))
+            e = add_postmaster(r, domain.id, &found);
         if (e.code != ERROR_NONE && e.code != ERROR_DENIED)
             return e;
     }
@@ -285,19 +347,12 @@ struct error address_resolve(struct sql *db, const struct address *address, stru
     if (domain.state != DOMAIN_ACTIVE)
         return error_make(ERROR_DENIED, "the domain is suspended");
     TRY(look_up(&r, domain.id, address->local, &out->detail, &found));
+    if (!found && slice_eq(address->local, SLICE("postmaster")))
+        TRY(add_postmaster(&r, domain.id, &found));
     TRY(follow_local(&r));
-    if (!found && slice_eq(address->local, SLICE("postmaster"))) {
-        /* RFC 5321 4.5.1: it must exist; the first account of the domain answers until an admin names another */
-        SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT id FROM account WHERE kind = 1 AND state = 0 ORDER BY domain <> $1, id LIMIT 1");
-        sql_bind_int(st, 1, domain.id);
-        if (sql_row(st)) {
-            found = 1;
-            TRY(add_account(&r, sql_int(st, 0)));
-        }
-    }
     if (!found)
         return error_make(ERROR_NOT_FOUND, "no such user here");
-    return out->n_accounts || out->n_foreign ? OK : error_make(ERROR_DENIED, "nobody receives mail for this address");
+    return out->n_accounts || out->n_foreign || out->n_lists ? OK : error_make(ERROR_DENIED, "nobody receives mail for this address");
 }
 
 struct error resolve_comes_back(struct sql *db, const struct address *target, struct resolve_watch watch, struct arena *a, bool *back)

@@ -51,6 +51,19 @@ const struct operation operations[] = {
     {"Addresses and groups", "group", "members", 3, 3, 0, run_group_members, "GROUP", "its members", ""},
     {"Addresses and groups", "shared", "add", 3, 3, 0, run_shared_add, "ADDRESS [--title NAME]", "add a shared mailbox; `kantorctl grant set` says who uses it", ""},
 
+    {"Lists", "list", "add", 3, 3, 0, run_list_add, "ADDRESS [--title NAME] [--owner ADDRESS] [--post anyone|members|owner] [--moderated yes|no] [--prefix TEXT] [--reply-to sender|list]",
+     "make a list, or a list of a group; members come by `kantorctl group join`",
+     "Only members post unless --post says otherwise (by the envelope sender or the log-in). The owner moderates, gets what is written to NAME-owner and is told of members whose mail comes back; without one it is "
+     "the domain's postmaster. Members leave by a mail to NAME-leave."},
+    {"Lists", "list", "set", 3, 3, 0, run_list_set, "ADDRESS [--owner ADDRESS] [--post anyone|members|owner] [--moderated yes|no] [--prefix TEXT] [--reply-to sender|list]", "change options of a list", ""},
+    {"Lists", "list", "list", 2, 2, 0, run_list_list, "", "all lists with their options", ""},
+    {"Lists", "list", "remove", 3, 3, 0, run_list_remove, "ADDRESS", "make it a plain group again; posts that wait go", ""},
+    {"Lists", "list", "pending", 2, 3, 0, run_list_pending, "[ADDRESS]", "posts that wait for a moderator", ""},
+    {"Lists", "list", "approve", 3, 3, 0, run_list_approve, "ID", "distribute a post that waits", ""},
+    {"Lists", "list", "reject", 3, 3, 0, run_list_reject, "ID [--reason TEXT]", "do not distribute it; with a reason its sender is told", ""},
+    {"Lists", "list", "bounces", 3, 3, 0, run_list_bounces, "ADDRESS", "members whose mail came back; after three times they get nothing", ""},
+    {"Lists", "list", "resume", 4, 4, 0, run_list_resume, "ADDRESS MEMBER", "a member gets mail again", ""},
+
     {"Rights and devices", "app-password", "add", 4, 4, 0, run_app_password_add, "ADDRESS NAME [--scope imap,pop3,smtp,dav]", "make a password for one device; it is shown once", ""},
     {"Rights and devices", "app-password", "list", 3, 3, 0, run_app_password_list, "ADDRESS", "names, scopes, last use", ""},
     {"Rights and devices", "app-password", "remove", 4, 4, 0, run_app_password_remove, "ADDRESS ID", "revoke it; sessions end", ""},

@@ -64,6 +64,17 @@ struct error run_queue_show(struct operation_call *k);
 struct error run_queue_retry(struct operation_call *k);
 struct error run_queue_delete(struct operation_call *k);
 
+/* operations_list.c */
+struct error run_list_add(struct operation_call *k);
+struct error run_list_set(struct operation_call *k);
+struct error run_list_list(struct operation_call *k);
+struct error run_list_remove(struct operation_call *k);
+struct error run_list_pending(struct operation_call *k);
+struct error run_list_approve(struct operation_call *k);
+struct error run_list_reject(struct operation_call *k);
+struct error run_list_bounces(struct operation_call *k);
+struct error run_list_resume(struct operation_call *k);
+
 /* operations_trace.c */
 struct error run_trace(struct operation_call *k);
 

@@ -16,6 +16,7 @@
 #include "core/process/notify.h"
 #include "core/process/privilege.h"
 #include "mail/delivery/deliver.h"
+#include "mail/delivery/list.h"
 #include "mail/trace/trace.h"
 
 enum { DRAIN_MS = 30000, DRAIN_DEMO_MS = 3000, MINUTE_MS = 60000, TRACE_FLUSH_MS = 2000, OWN_DESCRIPTORS = 1000 };
@@ -33,6 +34,21 @@ static void every_minute(void *arg)
     struct kantord *k = arg;
     login_flush_used(k->server.login);
     delivery_retry(k->server.store);
+}
+
+static void distribute(void *arg)
+{
+    struct kantord *k = arg;
+    const struct config *c = k->server.config;
+    list_work(k->server.store, &(struct list_around){k->server.hostname, c->queue_lifetime / 1000});
+}
+
+static void wake_lists(void *arg)
+{
+    struct kantord *k = arg;
+    struct error e = net_submit(k->server.net, distribute, k);
+    if (e.code != ERROR_NONE)
+        LOG_EVENT(LOG_WARN, "lists-wait", LOG_FAILURE(e)); /* the minute's timer comes */
 }
 
 static void flush_trace(void *arg)
@@ -100,12 +116,15 @@ static struct error open_all(struct kantord *k)
 static struct error begin(struct kantord *k)
 {
     gauges_register(k);
+    list_wake_by(wake_lists, k);
     nightly_gauges(k);
     TRY(net_signal(k->server.net, SIGTERM, on_stop, k));
     TRY(net_signal(k->server.net, SIGINT, on_stop, k));
     TRY(net_signal(k->server.net, SIGHUP, reload_wanted, k));
     TRY(net_start(k->server.net)); /* behind the signals: who waits for `ready` may end us at once */
     TRY(net_timer(k->server.net, MINUTE_MS, every_minute, k));
+    TRY(net_timer(k->server.net, MINUTE_MS, distribute, k));
+    TRY(net_submit(k->server.net, distribute, k)); /* what was taken before a crash */
     TRY(net_timer(k->server.net, MINUTE_MS, index_trace, k));
     TRY(net_timer(k->server.net, TRACE_FLUSH_MS, flush_trace, k));
     TRY(nightly_start(k));

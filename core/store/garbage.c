@@ -102,6 +102,8 @@ static struct error find_named(struct store *s, struct collecting *x)
     TRY(mark(gone, &x->named));
     SCOPED(sql_done) struct sql_stmt *queued = sql_use(db, "SELECT blob FROM queue");
     TRY(mark(queued, &x->named));
+    SCOPED(sql_done) struct sql_stmt *posts = sql_use(db, "SELECT blob FROM post");
+    TRY(mark(posts, &x->named));
     SCOPED(sql_done) struct sql_stmt *uploads = sql_use(db, "SELECT blob FROM upload");
     return mark(uploads, &x->named);
 }

@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "core/metrics.h"
 #include "mail/delivery/forward.h"
+#include "mail/delivery/list.h"
 #include "mail/mime/header.h"
 #include "mail/queue/queue.h"
 #include "mail/trace/trace.h"
@@ -31,6 +32,8 @@ struct delivering {
     uint64_t delivered; /* of them */
     struct slice *marks; /* Delivered-To of the message */
     size_t n_marks;
+    bool automatic; /* an answer of a program */
+    bool posted;    /* a list has to work */
     struct trace trace;
 };
 
@@ -173,6 +176,22 @@ static struct error enqueue_refused(struct sql *db, struct delivering *x, int64_
     return enqueue(x, account.name, r, slice_of(why.text ? why.text : "refused"));
 }
 
+/* A list takes it once, by whatever name. */
+static struct error put_list(struct sql *db, struct delivering *x, const struct resolved_list *to, const struct delivery_rcpt *r)
+{
+    TRY(make_room(x));
+    if (to->role == LIST_POST && *place_of(x, to->account))
+        return OK;
+    struct list_arrival arrival = {.d = x->d, .r = r, .blob = x->blob, .marked = forward_was_here(x->marks, x->n_marks, r, &x->scratch), .automatic = x->automatic, .trace = &x->trace, .scratch = &x->scratch};
+    TRY(list_take(db, &arrival, to));
+    x->posted = true;
+    if (to->role == LIST_POST) {
+        *place_of(x, to->account) = to->account;
+        x->n_done++;
+    }
+    return OK;
+}
+
 static bool is_hard(struct error e)
 {
     return e.code == ERROR_IO || e.code == ERROR_FULL || e.code == ERROR_MEMORY || e.code == ERROR_CORRUPT || e.code == ERROR_BUSY || e.code == ERROR_LIMIT;
@@ -196,6 +215,14 @@ static struct error put_all(struct sql *db, struct delivering *x, const struct r
             refused = e;
             later[n_refused++] = to->accounts[i];
         }
+    }
+    for (size_t i = 0; i < to->n_lists; i++) {
+        struct error e = put_list(db, x, &to->lists[i], r);
+        if (is_hard(e))
+            return e;
+        if (e.code != ERROR_NONE)
+            refused = e;
+        got += e.code == ERROR_NONE;
     }
     if (!got)
         return refused;
@@ -224,7 +251,7 @@ static struct error queue_refused(struct delivering *x)
 {
     for (size_t i = 0; i < x->d->n_rcpts; i++) {
         struct delivery_rcpt *r = &x->d->rcpts[i];
-        if (r->result.code == ERROR_NONE)
+        if (r->result.code == ERROR_NONE || (r->result.code == ERROR_LOOP && x->d->results == DELIVERY_RESULT_QUEUE))
             continue;
         TRY(enqueue(x, r->text, r, slice_of(r->result.text ? r->result.text : "refused")));
         r->result = OK;
@@ -265,13 +292,16 @@ static struct error deliver_change(struct sql *db, void *arg)
 {
     struct delivering *x = arg;
     size_t good = 0;
+    if (x->d->also)
+        TRY(x->d->also(db, x->d->also_arg));
+    x->posted = false;
     x->n_done = x->n_queued = x->room = x->room_queued = 0; /* it may run again */
     x->done = NULL;
     x->queued = NULL;
     x->leaves_for = NULL;
     x->delivered = 0;
     trace_begin(&x->trace, x->arena, slice_of(x->d->job), x->d->message_id, x->d->sender);
-    trace_addf(&x->trace, TRACE_RECEIVED, SLICE(""), "%.*s%lld bytes", SLICE_ARG(x->d->origin), (long long)x->d->message->put.size);
+    trace_addf(&x->trace, x->d->results == DELIVERY_RESULT_QUEUE ? TRACE_DISTRIBUTED : TRACE_RECEIVED, SLICE(""), "%.*s%lld bytes", SLICE_ARG(x->d->origin), (long long)x->d->message->put.size);
     TRY(message_enter(db, x->d->message, &x->blob));
     for (size_t i = 0; i < x->d->n_rcpts; i++) {
         struct error e = x->d->rcpts[i].result = deliver_one(db, x, &x->d->rcpts[i]);
@@ -281,7 +311,7 @@ static struct error deliver_change(struct sql *db, void *arg)
         if (e.code != ERROR_NONE)
             trace_add(&x->trace, TRACE_REFUSED, x->d->rcpts[i].text, slice_of(e.text ? e.text : error_word(e.code)));
     }
-    if (good && x->d->results == DELIVERY_RESULT_ONE)
+    if ((good && x->d->results == DELIVERY_RESULT_ONE) || x->d->results == DELIVERY_RESULT_QUEUE)
         TRY(queue_refused(x));
     if (x->n_queued == 0)
         return trace_put(db, &x->trace);
@@ -312,12 +342,21 @@ static void tell(const struct delivery *d, struct arena *a)
     }
 }
 
-struct error delivery_check(struct sql *db, const struct address *address, int64_t size, struct arena *a)
+struct error delivery_check(struct sql *db, const struct address *address, const struct delivery_asked *asked, struct arena *a)
 {
     struct resolved to;
+    struct error refused = OK;
+    int64_t size = asked->size;
     TRY(address_resolve(db, address, a, &to));
-    if (to.n_accounts == 0 && to.n_foreign == 0)
+    if (to.n_accounts == 0 && to.n_foreign == 0 && to.n_lists == 0)
         return error_make(ERROR_DENIED, "nobody receives mail for this address");
+    for (size_t i = 0; i < to.n_lists; i++) {
+        refused = list_check(db, &to.lists[i], asked->sender, asked->submitter, a);
+        if (refused.code == ERROR_NONE)
+            return OK;
+    }
+    if (to.n_accounts == 0 && to.n_foreign == 0)
+        return refused;
     for (size_t i = 0; i < to.n_accounts; i++) {
         struct account account;
         TRY(account_get(db, to.accounts[i], a, &account));
@@ -336,6 +375,8 @@ static struct error look_at_head(struct delivering *x)
     id = slice_trim(header_find(head, SLICE("Message-ID")));
     if (!x->d->message_id.p)
         x->d->message_id = id.p ? id : SLICE("");
+    struct slice automatic = slice_trim(header_find(head, SLICE("Auto-Submitted")));
+    x->automatic = automatic.p && slice_starts_nocase(automatic, SLICE("auto-replied"));
     return forward_marks(head, x->arena, &x->marks, &x->n_marks);
 }
 
@@ -352,6 +393,8 @@ struct error delivery_run(struct store *s, struct delivery *d, struct arena *a)
         metric_add(METRIC_MAIL_QUEUED, 1);
         LOG_EVENT(LOG_INFO, "queued", LOG_ID(d->job), LOG_NUMBER("recipients", x.n_queued));
     }
+    if (x.posted)
+        list_wake();
     tell_copies(&x);
     tell(d, a);
     return OK;
@@ -378,7 +421,8 @@ static struct error retry_change(struct sql *db, void *arg)
         return OK; /* an administrator deleted it meanwhile */
     TRY(t->result);
     message.put.size = entry.size;
-    struct delivery d = {.message = &message, .submitter = entry.account};
+    char *job = entry.job.p ? arena_string(x->arena, entry.job) : NULL;
+    struct delivery d = {.message = &message, .submitter = entry.account, .sender = entry.sender, .flags = entry.flags, .job = job ? job : ""};
     x->n_done = x->n_queued = x->room = x->room_queued = 0;
     x->done = NULL;
     x->queued = NULL;

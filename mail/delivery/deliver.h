@@ -21,7 +21,11 @@ struct delivery_rcpt {
     struct error result;     /* out */
 };
 
-enum delivery_results { DELIVERY_RESULT_EACH /* LMTP: each refused recipient is told */, DELIVERY_RESULT_ONE /* refused ones are queued once somebody has it */ };
+enum delivery_results {
+    DELIVERY_RESULT_EACH, /* LMTP: each refused recipient is told */
+    DELIVERY_RESULT_ONE,  /* refused ones are queued once somebody has it */
+    DELIVERY_RESULT_QUEUE /* a list's message, a notice: refused ones are queued in any case, but for loops */
+};
 
 struct delivery {
     struct message *message;      /* prepared; complete with trace fields */
@@ -36,11 +40,18 @@ struct delivery {
     const char *job;              /* the message's id in the log and the Received field */
     struct slice origin;          /* for the trace: "from 192.0.2.1 by smtp, "; or empty */
     struct slice message_id;      /* p NULL: delivery_run reads it from the message */
+    struct error (*also)(struct sql *db, void *arg); /* or NULL: first in the same change; when it fails nothing is done */
+    void *also_arg;
 };
 
+struct delivery_asked {
+    int64_t size;        /* 0: not known */
+    struct slice sender; /* MAIL FROM */
+    int64_t submitter;   /* as in struct delivery */
+};
 /* May this address be a recipient (at RCPT TO)? OK; ERROR_NOT_FOUND 550 5.1.1; ERROR_UNSUPPORTED: foreign domain (relay only for submitters: the caller decides);
- * ERROR_QUOTA 452 4.2.2; ERROR_DENIED suspended 550 5.2.1. Thread: worker, with a reader. */
-struct error delivery_check(struct sql *db, const struct address *address, int64_t size, struct arena *a);
+ * ERROR_QUOTA 452 4.2.2; ERROR_DENIED suspended 550 5.2.1, or a list to which this sender may not post. Thread: worker, with a reader. */
+struct error delivery_check(struct sql *db, const struct address *address, const struct delivery_asked *asked, struct arena *a);
 
 /* Delivers to all recipients. The return value is about the whole message (store down: nothing was stored); results stand in each rcpt. Thread: worker. */
 struct error delivery_run(struct store *s, struct delivery *d, struct arena *a);

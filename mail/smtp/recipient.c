@@ -146,7 +146,8 @@ static struct error check_rcpt(struct connection *c, const struct address *to)
 {
     struct smtp_session *s = c->session;
     SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
-    struct error e = delivery_check(db, to, s->size, &c->arena);
+    struct delivery_asked asked = {s->size, s->sender, s->account};
+    struct error e = delivery_check(db, to, &asked, &c->arena);
     if (e.code != ERROR_UNSUPPORTED)
         return e;
     return s->account ? OK : error_make(ERROR_DENIED, "relaying denied: the domain is not served here");

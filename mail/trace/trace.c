@@ -11,7 +11,7 @@ enum { DETAIL_MAX = 500, ADDRESS_MAX = 320, FIRST_ROOM = 512 };
 const char *const trace_words[] = {
     [TRACE_RECEIVED] = "received", [TRACE_REFUSED] = "refused",     [TRACE_STORED] = "stored",   [TRACE_QUEUED] = "queued",     [TRACE_FORWARDED] = "forwarded",
     [TRACE_TRIED] = "tried",       [TRACE_DELIVERED] = "delivered", [TRACE_BOUNCED] = "bounced", [TRACE_EXPIRED] = "expired",   [TRACE_FILTERED] = "filtered",
-    [TRACE_HELD] = "held",         [TRACE_RELEASED] = "released",   [TRACE_DROPPED] = "dropped", [TRACE_REPORTED] = "reported",
+    [TRACE_HELD] = "held",         [TRACE_RELEASED] = "released",   [TRACE_DROPPED] = "dropped", [TRACE_DISTRIBUTED] = "distributed", [TRACE_REPORTED] = "reported",
 };
 const size_t trace_n_words = sizeof trace_words / sizeof trace_words[0];
 

@@ -28,6 +28,7 @@ enum trace_what {
     TRACE_HELD,      /* waits for a person: moderation, `kantorctl queue hold` */
     TRACE_RELEASED,
     TRACE_DROPPED,   /* on purpose: discarded, deleted from the queue, moderator said no */
+    TRACE_DISTRIBUTED, /* a list made its own message of it for its members; detail: which */
     TRACE_REPORTED   /* a report about it went to its sender; detail: what it says */
 };
 

@@ -1,0 +1,156 @@
+/* mail/delivery/list_service.c -- what comes back from members (RFC 3464), and members who leave */
+#include "core/cleanup.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "mail/delivery/list_internal.h"
+#include "mail/mime/address.h"
+#include "mail/mime/header.h"
+
+enum { FAILED_MAX = 100 };
+
+struct failed {
+    struct slice address;
+    bool unknown; /* 5.1.x: it does not exist */
+};
+
+struct bounce {
+    const struct list_job *job;
+    struct failed all[FAILED_MAX];
+    size_t n;
+    struct slice suspended; /* out: one that gets nothing more from now on */
+};
+
+/* "rfc822; x@y" → x@y */
+static struct slice typed_address(struct slice value)
+{
+    size_t semicolon = slice_find(value, ';');
+    struct slice s = slice_trim(slice_after(value, semicolon < value.n ? semicolon + 1 : 0));
+    return s.n > 1 && s.p[0] == '<' && s.p[s.n - 1] == '>' ? slice_make(s.p + 1, s.n - 2) : s;
+}
+
+/* Groups of fields of message/delivery-status (RFC 3464 2.1.1): its parts are 7bit, so their lines stand in the message as they are. */
+static void read_status(struct slice bytes, struct bounce *b)
+{
+    struct slice original = {0}, final = {0}, action = {0}, status = {0};
+    while (bytes.n && b->n < FAILED_MAX) {
+        struct slice line = slice_first(bytes, slice_find(bytes, '\n'));
+        bytes = slice_after(bytes, line.n + 1);
+        line = slice_trim(line);
+        struct slice name = slice_first(line, slice_find(line, ':')), value = slice_trim(slice_after(line, name.n + 1));
+        original = slice_eq_nocase(name, SLICE("Original-Recipient")) ? typed_address(value) : original;
+        final = slice_eq_nocase(name, SLICE("Final-Recipient")) ? typed_address(value) : final;
+        action = slice_eq_nocase(name, SLICE("Action")) ? value : action;
+        status = slice_eq_nocase(name, SLICE("Status")) ? value : status;
+        if (line.n && bytes.n)
+            continue;
+        if (final.n && slice_eq_nocase(action, SLICE("failed")))
+            b->all[b->n++] = (struct failed){original.n ? original : final, slice_starts(status, SLICE("5.1."))};
+        original = final = action = status = slice_make("", 0);
+    }
+}
+
+static struct error bounce_change(struct sql *db, void *arg)
+{
+    struct bounce *b = arg;
+    const struct list_job *j = b->job;
+    b->suspended = slice_make("", 0);
+    for (size_t i = 0; i < b->n; i++) {
+        struct address x;
+        bool member, suspended;
+        TRY(list_has_member(db, j->list.account, b->all[i].address, j->arena, &member));
+        if (!member || address_parse(b->all[i].address, j->arena, &x).code != ERROR_NONE)
+            continue; /* a member that left, or a member of a member */
+        char *text = address_text(&x, j->arena);
+        if (!text)
+            return error_make(ERROR_MEMORY, "no memory for a bounce");
+        TRY(list_bounce_note(db, j->list.account, slice_of(text), b->all[i].unknown, clock_now(), &suspended));
+        if (suspended)
+            b->suspended = slice_of(text);
+    }
+    return post_remove(db, j->post.id);
+}
+
+struct error list_bounced(const struct list_job *j)
+{
+    struct bounce *b = arena_zero(j->arena, 1, sizeof *b);
+    struct slice bytes;
+    if (!b)
+        return error_make(ERROR_MEMORY, "no memory for a bounce");
+    TRY(list_read_first(j, &bytes));
+    b->job = j;
+    if (memmem(bytes.p, bytes.n, "delivery-status", 15))
+        read_status(slice_after(bytes, header_length(bytes)), b);
+    if (b->n == 0)
+        return list_to_owner(j); /* a person, or a program that knows no reports: RFC 3461 5.2.7.1 (a) */
+    TRY(store_change(j->store, bounce_change, b));
+    if (b->suspended.n == 0)
+        return OK;
+    LOG_EVENT(LOG_WARN, "list-member-suspended", LOG_WORD("list", j->name), LOG_TEXT("member", b->suspended));
+    struct list_notice notice = {.to = list_address(j, "-owner"), .subject = arena_printf(j->arena, "%s: a member's mail comes back", j->name),
+                                 .text = arena_printf(j->arena, "Mail for %.*s came back %d times. This member gets nothing from the list until\n\n  kantorctl list resume %s %.*s\n\nor leaves with\n\n  kantorctl group leave %s %.*s\n",
+                                                      SLICE_ARG(b->suspended), LIST_BOUNCES_MAX, j->name, SLICE_ARG(b->suspended), j->name, SLICE_ARG(b->suspended))};
+    return notice.to && notice.subject && notice.text ? list_tell(j, &notice) : error_make(ERROR_MEMORY, "no memory for a notice");
+}
+
+/* --- leaving */
+
+struct leaving {
+    const struct list_job *job;
+    struct slice author; /* who wrote: canonical */
+    bool left;
+};
+
+static struct error leave_change(struct sql *db, void *arg)
+{
+    struct leaving *l = arg;
+    const struct list_job *j = l->job;
+    struct account account;
+    l->left = false;
+    struct error e = account_find(db, l->author, j->arena, &account);
+    if (e.code == ERROR_NONE)
+        e = member_remove(db, j->list.account, account.id, SLICE(""));
+    if (e.code == ERROR_NOT_FOUND)
+        e = member_remove(db, j->list.account, 0, l->author);
+    l->left = e.code == ERROR_NONE;
+    if (e.code != ERROR_NOT_FOUND)
+        TRY(e);
+    return post_remove(db, j->post.id);
+}
+
+static struct error author_of(const struct list_job *j, struct slice head, struct slice *author)
+{
+    struct mime_addresses from;
+    struct address x;
+    struct slice value = header_find(head, SLICE("From"));
+    *author = slice_make("", 0);
+    if (!value.p)
+        return OK;
+    TRY(address_list_parse(header_unfold(value, j->arena), j->arena, &from));
+    if (from.n != 1 || !from.all[0].domain.n)
+        return OK;
+    char *text = arena_printf(j->arena, "%.*s@%.*s", SLICE_ARG(from.all[0].local), SLICE_ARG(from.all[0].domain));
+    if (!text || address_parse(slice_of(text), j->arena, &x).code != ERROR_NONE)
+        return OK;
+    text = address_text(&x, j->arena);
+    *author = slice_of(text ? text : "");
+    return OK;
+}
+
+/* Whoever writes leaves, and is told so: he notices when another wrote in his name. A program's answer or a forged envelope lets nobody leave. */
+struct error list_leave(const struct list_job *j)
+{
+    struct leaving l = {.job = j};
+    struct slice bytes;
+    TRY(list_read_first(j, &bytes));
+    struct slice head = slice_first(bytes, header_length(bytes)), automatic = header_find(head, SLICE("Auto-Submitted"));
+    TRY(author_of(j, head, &l.author));
+    if (j->post.sender.n == 0 || !slice_eq_nocase(l.author, j->post.sender) || (automatic.p && !slice_eq_nocase(slice_trim(automatic), SLICE("no"))))
+        l.author = slice_make("", 0);
+    TRY(store_change(j->store, leave_change, &l));
+    if (!l.left)
+        return OK;
+    LOG_EVENT(LOG_INFO, "list-left", LOG_WORD("list", j->name), LOG_TEXT("member", l.author));
+    struct list_notice notice = {.to = arena_string(j->arena, l.author), .subject = arena_printf(j->arena, "You left %s", j->name),
+                                 .text = arena_printf(j->arena, "You get no more mail of the list %s, as you asked.\n\nWas it not you? Its owner can add you again: %s\n", j->name, list_address(j, "-owner"))};
+    return notice.to && notice.subject && notice.text ? list_tell(j, &notice) : error_make(ERROR_MEMORY, "no memory for a notice");
+}
