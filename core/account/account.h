@@ -145,6 +145,15 @@ struct resolved {
  * domain's first person. <postmaster> without a domain is address {postmaster, ""}: the first domain's. */
 struct error address_resolve(struct sql *db, const struct address *address, struct arena *a, struct resolved *out);
 
+/* How may the account send with this address: its own (or alias, with +detail), as the account it belongs to (RIGHT_SEND_AS), or on its behalf, which
+ * needs the account's own address in Sender (RIGHT_SEND_ON_BEHALF; RFC 5322 3.6.2). ERROR_DENIED: not at all. */
+enum sending_how { SEND_NOT, SEND_OWN, SEND_AS, SEND_ON_BEHALF };
+struct sending {
+    enum sending_how how;
+    int64_t owner; /* account that the address belongs to */
+    enum account_kind kind;
+};
+struct error address_sending(struct sql *db, int64_t account, const struct address *address, struct sending *out);
 /* May the account send with this address in MAIL FROM and From (own address or alias, with +detail; RIGHT_SEND_AS on the account it belongs to)? */
 struct error address_owned(struct sql *db, int64_t account, const struct address *address); /* OK or ERROR_DENIED */
 

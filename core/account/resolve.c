@@ -374,28 +374,38 @@ struct error resolve_comes_back(struct sql *db, const struct address *target, st
     return e.code == ERROR_DENIED ? OK : e; /* a suspended account on the way is no circle */
 }
 
-static struct error owns(struct sql *db, int64_t account, struct slice domain, struct slice local)
+static struct error how_to_send(struct sql *db, int64_t account, struct slice domain, struct slice local, struct sending *out)
 {
-    int64_t owner = 0;
+    *out = (struct sending){.how = SEND_NOT};
     {
-        SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT x.account FROM domain d JOIN domain t ON t.name = coalesce(d.data, d.name) JOIN address x ON x.domain = t.id JOIN account a ON a.id = x.account "
+        SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT x.account, a.kind FROM domain d JOIN domain t ON t.name = coalesce(d.data, d.name) JOIN address x ON x.domain = t.id JOIN account a ON a.id = x.account "
                                                            "WHERE d.name = $1 AND x.local = $2 AND x.local <> '*' AND x.kind < 2 AND a.state < 2");
         sql_bind_text(st, 1, domain);
         sql_bind_text(st, 2, local);
-        owner = sql_row(st) ? sql_int(st, 0) : 0;
+        if (sql_row(st))
+            *out = (struct sending){SEND_NOT, sql_int(st, 0), (enum account_kind)sql_int(st, 1)};
         TRY(sql_result(st));
     }
     int rights = 0;
-    if (owner && owner != account)
-        TRY(grant_account_rights(db, owner, account, &rights));
-    return owner && (owner == account || rights & RIGHT_SEND_AS) ? OK : error_make(ERROR_DENIED, "you may not send with this address");
+    if (out->owner && out->owner != account)
+        TRY(grant_account_rights(db, out->owner, account, &rights));
+    if (out->owner)
+        out->how = out->owner == account ? SEND_OWN : rights & RIGHT_SEND_AS ? SEND_AS : rights & RIGHT_SEND_ON_BEHALF ? SEND_ON_BEHALF : SEND_NOT;
+    return OK;
+}
+
+struct error address_sending(struct sql *db, int64_t account, const struct address *address, struct sending *out)
+{
+    TRY(how_to_send(db, account, address->domain, address->local, out));
+    size_t plus = detail_begins(address->local);
+    if (out->how == SEND_NOT && plus < address->local.n)
+        TRY(how_to_send(db, account, address->domain, slice_first(address->local, plus), out));
+    return out->how == SEND_NOT ? error_make(ERROR_DENIED, "you may not send with this address") : OK;
 }
 
 struct error address_owned(struct sql *db, int64_t account, const struct address *address)
 {
-    struct error e = owns(db, account, address->domain, address->local);
-    size_t plus = detail_begins(address->local);
-    if (e.code != ERROR_DENIED || plus >= address->local.n)
-        return e;
-    return owns(db, account, address->domain, slice_first(address->local, plus));
+    struct sending s;
+    TRY(address_sending(db, account, address, &s));
+    return s.how == SEND_ON_BEHALF ? error_make(ERROR_DENIED, "you may send on behalf of this address only: your own stands in Sender") : OK;
 }

@@ -68,7 +68,8 @@ const struct operation operations[] = {
     {"Rights and devices", "app-password", "list", 3, 3, 0, run_app_password_list, "ADDRESS", "names, scopes, last use", ""},
     {"Rights and devices", "app-password", "remove", 4, 4, 0, run_app_password_remove, "ADDRESS ID", "revoke it; sessions end", ""},
     {"Rights and devices", "grant", "set", 5, 5, 0, run_grant_set, "OWNER[/MAILBOX] GRANTEE RIGHTS", "let GRANTEE (an account or a group) use OWNER's mail, or one mailbox of it",
-     "RIGHTS are letters of lrswipkxtea (RFC 4314) and S (send as); or `read`, `write`, `all`, `send-as`. - for none."},
+     "RIGHTS are letters of lrswipkxtea (RFC 4314), S (send as) and B (send on behalf: the sender's own address stands in Sender); or `read`, `write`, `all`, `send-as`, `send-on-behalf`. - for none. "
+     "What is sent as a shared mailbox, or on its behalf, stands in its Sent, too."},
     {"Rights and devices", "grant", "list", 3, 3, 0, run_grant_list, "OWNER", "who has which rights", ""},
     {"Rights and devices", "grant", "remove", 4, 4, 0, run_grant_remove, "OWNER[/MAILBOX] GRANTEE", "take them away", ""},
 

@@ -234,6 +234,7 @@ static const struct {
     {{"write", 5}, RIGHT_LOOKUP | RIGHT_READ | RIGHT_SEEN | RIGHT_WRITE | RIGHT_INSERT | RIGHT_DELETE | RIGHT_EXPUNGE},
     {{"all", 3}, RIGHT_ALL & ~(RIGHT_ADMIN | RIGHT_SEND_ON_BEHALF)},
     {{"send-as", 7}, RIGHT_SEND_AS},
+    {{"send-on-behalf", 14}, RIGHT_SEND_ON_BEHALF},
 };
 
 static struct error read_rights(struct slice text, int *rights)
@@ -252,13 +253,15 @@ static struct error read_rights(struct slice text, int *rights)
     for (size_t i = 0; i < text.n && n < sizeof letters; i++) {
         if (text.p[i] == 'S')
             *rights |= RIGHT_SEND_AS;
+        else if (text.p[i] == 'B')
+            *rights |= RIGHT_SEND_ON_BEHALF;
         else
             letters[n++] = text.p[i];
     }
     if (rights_read(slice_make(letters, n), &some).code != ERROR_NONE)
         return error_make(
             ERROR_INVALID,
-            "rights are read, write, all, send-as, letters of lrswipkxtea with S (send as), or - for none");
+            "rights are read, write, all, send-as, send-on-behalf, letters of lrswipkxtea with S (send as) and B (on behalf), or - for none");
     *rights |= some;
     return OK;
 }
@@ -313,6 +316,8 @@ struct error run_grant_list(struct operation_call *k)
         rights_write(all[i].rights, &letters);
         if (all[i].rights & RIGHT_SEND_AS)
             buffer_add_char(&letters, 'S');
+        if (all[i].rights & RIGHT_SEND_ON_BEHALF)
+            buffer_add_char(&letters, 'B');
         report_text(&k->report, grantee.name);
         report_text(&k->report, buffer_slice(&letters));
         report_text(&k->report, all[i].collection ? path : SLICE("(all)"));

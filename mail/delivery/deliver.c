@@ -288,6 +288,28 @@ static struct error enter_all(struct sql *db, struct delivering *x, const struct
     return OK;
 }
 
+/* Its members read there what was sent in its name. A full mailbox or one without Sent keeps nobody from sending. */
+static struct error put_sent(struct sql *db, struct delivering *x)
+{
+    struct collection sent;
+    struct slice name;
+    uint32_t uid = 0;
+    int64_t modseq;
+    arena_reset(&x->scratch);
+    TRY(account_name(db, x->d->sent_for, &x->scratch, &name));
+    struct error e = collection_find_role(db, x->d->sent_for, COLLECTION_MAILBOX, ROLE_SENT, &x->scratch, &sent);
+    struct item_new item = {.account = x->d->sent_for, .blob = x->blob, .size = x->d->message->put.size, .received = clock_now(), .flags = FLAG_SEEN};
+    if (e.code == ERROR_NONE)
+        e = item_add(db, (struct actor){x->d->submitter, 0}, sent.id, &item, &uid, &modseq);
+    if (is_hard(e))
+        return e;
+    if (e.code == ERROR_NONE)
+        trace_addf(&x->trace, TRACE_STORED, name, "the copy of what was sent, in %.*s as uid %u", SLICE_ARG(sent.name), uid);
+    else
+        trace_addf(&x->trace, TRACE_REFUSED, name, "the copy of what was sent: %s", e.text ? e.text : error_word(e.code));
+    return OK;
+}
+
 static struct error deliver_change(struct sql *db, void *arg)
 {
     struct delivering *x = arg;
@@ -313,6 +335,8 @@ static struct error deliver_change(struct sql *db, void *arg)
     }
     if ((good && x->d->results == DELIVERY_RESULT_ONE) || x->d->results == DELIVERY_RESULT_QUEUE)
         TRY(queue_refused(x));
+    if (good && x->d->sent_for)
+        TRY(put_sent(db, x));
     if (x->n_queued == 0)
         return trace_put(db, &x->trace);
     struct queue_entry entry = {.blob = x->blob, .account = x->d->submitter, .sender = x->d->sender, .envid = x->d->envid, .job = slice_of(x->d->job), .flags = x->d->flags, .created = clock_now(),

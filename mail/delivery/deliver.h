@@ -40,6 +40,7 @@ struct delivery {
     const char *job;              /* the message's id in the log and the Received field */
     struct slice origin;          /* for the trace: "from 192.0.2.1 by smtp, "; or empty */
     struct slice message_id;      /* p NULL: delivery_run reads it from the message */
+    int64_t sent_for;             /* a shared mailbox whose Sent gets a copy, \\Seen, when somebody has the message; 0: none */
     struct error (*also)(struct sql *db, void *arg); /* or NULL: first in the same change; when it fails nothing is done */
     void *also_arg;
 };

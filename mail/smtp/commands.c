@@ -66,7 +66,8 @@ void smtp_transaction_reset(struct smtp_session *s)
     s->n_rcpts = s->room_rcpts = s->room_places = s->head_looked = 0;
     s->rcpts = NULL;
     s->places = NULL;
-    s->size = 0;
+    s->size = s->sent_for = 0;
+    s->on_behalf = 0;
     s->envid = slice_make(NULL, 0);
     s->body = BODY_7BIT;
     s->received = 0;

@@ -153,7 +153,7 @@ static enum run finish(struct connection *c)
 {
     struct smtp_session *s = c->session;
     struct delivery d = {.message = &s->message, .sender = s->sender, .envid = s->envid, .flags = s->flags, .submitter = s->account, .lifetime_s = s->server->config->queue_lifetime / 1000,
-                         .results = s->kind == SMTP_LMTP ? DELIVERY_RESULT_EACH : DELIVERY_RESULT_ONE, .rcpts = s->rcpts, .n_rcpts = s->n_rcpts, .job = s->job, .origin = origin(c)};
+                         .results = s->kind == SMTP_LMTP ? DELIVERY_RESULT_EACH : DELIVERY_RESULT_ONE, .rcpts = s->rcpts, .n_rcpts = s->n_rcpts, .job = s->job, .origin = origin(c), .sent_for = s->sent_for};
     struct error e = s->wrong ? OK : store_message(c, &d);
     if (refuse_wrong(c))
         return over(c, RUN_NEXT);

@@ -123,8 +123,9 @@ static struct error sender_allowed(struct connection *c, const struct path *from
     if (from->kind != PATH_ADDRESS || (s->kind == SMTP_LMTP) || (s->kind == SMTP_MX && c->loopback))
         return OK; /* applications on this machine send through port 25 as the host's own mail */
     struct sql *db = store_reader(s->server->store);
+    struct sending how;
     if (s->kind == SMTP_SUBMISSION)
-        e = address_owned(db, s->account, &from->address);
+        e = address_sending(db, s->account, &from->address, &how); /* also on behalf: trace.c sees to Sender */
     else if (s->server->config->own_senders == OWN_SENDERS_REFUSE && domain_find(db, from->address.domain, &c->arena, &domain).code == ERROR_NONE)
         e = error_make(ERROR_DENIED, "senders of this domain must log in (port 587 or 465)"); /* attacks.md SI-32 */
     store_reader_return(&db);

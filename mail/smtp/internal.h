@@ -53,6 +53,9 @@ struct smtp_session {
     size_t room_places;
     char job[24];
 
+    int on_behalf;            /* From holds an address on whose behalf the account sends */
+    int64_t sent_for;         /* the shared mailbox that gets a copy in its Sent */
+
     /* the message that is coming in */
     struct message message;
     int receiving;

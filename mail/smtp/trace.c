@@ -60,12 +60,24 @@ static int count_fields(struct slice head, struct slice name)
     return n;
 }
 
-/* Every address of a field must be the account's or granted to it (attacks.md SI-33: lists, groups, second fields, encoded tricks). */
-static struct error field_owned(struct sql *db, struct connection *c, struct smtp_session *s, struct slice value)
+/* The author's field may hold an address on whose behalf the account sends; the copy for a shared mailbox goes to the first one's. */
+static struct error author_allowed(struct sql *db, struct smtp_session *s, const struct address *x)
 {
+    struct sending how;
+    TRY(address_sending(db, s->account, x, &how));
+    s->on_behalf |= how.how == SEND_ON_BEHALF;
+    if (!s->sent_for && how.how != SEND_OWN && how.kind == ACCOUNT_SHARED)
+        s->sent_for = how.owner;
+    return OK;
+}
+
+/* Every address of a field must be the account's or granted to it (attacks.md SI-33: lists, groups, second fields, encoded tricks). */
+static struct error field_owned(struct sql *db, struct connection *c, struct smtp_session *s, const struct header_field *f)
+{
+    bool author = slice_eq_nocase(f->name, SLICE("From"));
     struct mime_addresses list;
     size_t real = 0;
-    TRY(address_list_parse(header_unfold(value, &c->arena), &c->arena, &list));
+    TRY(address_list_parse(header_unfold(f->value, &c->arena), &c->arena, &list));
     if (list.n > AUTHORS_MAX)
         return error_make(ERROR_DENIED, "too many addresses");
     for (size_t i = 0; i < list.n; i++) {
@@ -76,7 +88,7 @@ static struct error field_owned(struct sql *db, struct connection *c, struct smt
         real++;
         if (!text || address_parse(slice_of(text), &c->arena, &x).code != ERROR_NONE)
             return error_make(ERROR_DENIED, "an address of From or Sender cannot be read");
-        TRY(address_owned(db, s->account, &x));
+        TRY(author ? author_allowed(db, s, &x) : address_owned(db, s->account, &x));
     }
     return real ? OK : error_make(ERROR_DENIED, "From or Sender holds no address");
 }
@@ -89,12 +101,17 @@ static void check_submission(struct connection *c, struct smtp_session *s, struc
         refuse_head(s, 550, "5.7.1", "the message has more than one From field");
         return;
     }
+    s->on_behalf = 0;
+    s->sent_for = 0;
     SCOPED(store_reader_return) struct sql *db = store_reader(s->server->store);
+    struct address sender;
+    if (!count_fields(head, SLICE("From")) && s->sender.n && address_parse(s->sender, &c->arena, &sender).code == ERROR_NONE && author_allowed(db, s, &sender).code != ERROR_NONE)
+        refuse_head(s, 550, "5.7.1", "you may not send with this address"); /* it becomes From; the right was taken away meanwhile */
     while (header_next(&head, &f)) {
         for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
             if (!slice_eq_nocase(f.name, names[i]))
                 continue;
-            struct error e = field_owned(db, c, s, f.value);
+            struct error e = field_owned(db, c, s, &f);
             if (e.code == ERROR_DENIED)
                 refuse_head(s, 550, "5.7.1", "From and Sender may only hold addresses of your account");
             else if (e.code != ERROR_NONE)
@@ -108,6 +125,8 @@ static void add_missing(const struct smtp_session *s, struct slice head, struct 
 {
     if (!header_find(head, SLICE("From")).p)
         buffer_printf(out, "From: <%.*s>\r\n", SLICE_ARG(s->sender.n ? s->sender : slice_of(s->login)));
+    if (s->on_behalf && !header_find(head, SLICE("Sender")).p) /* RFC 5322 3.6.2: who did it */
+        buffer_printf(out, "Sender: <%s>\r\n", s->login);
     if (!header_find(head, SLICE("Date")).p) {
         buffer_add(out, SLICE("Date: "));
         date_write(clock_now(), out);
