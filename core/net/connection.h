@@ -42,6 +42,7 @@ enum run {
     RUN_PARK,    /* nothing to say now (IDLE): go on when input or a notice comes; the arena does not stay (4 KB for each of 10,000) */
     RUN_TLS,     /* the reply was written: flush it, then do the handshake; leftover input is refused (the connection closes) */
     RUN_COMPRESS,/* the reply was written: flush it, then DEFLATE both ways (RFC 4978) */
+    RUN_WAIT,    /* asked somebody (DNS, a filter, another server): call run again (same command, same arena) once connection_answered was called; no worker waits */
     RUN_DELAY,   /* hold the output and the next command for c->delay_ms (a failed login), no worker waits meanwhile */
     RUN_CLOSE    /* flush, then close */
 };
@@ -64,6 +65,8 @@ struct protocol {
     void (*farewell)(struct connection *c, int reason);
     /* Frees the session. Any thread, the last call. */
     void (*close)(struct connection *c);
+    /* Outgoing connections: the client's SSL (without descriptor) for RUN_TLS or a connection that begins with TLS; NULL ends it. Worker or loop. */
+    struct ssl_st *(*tls)(struct connection *c);
 };
 
 enum close_reason { CLOSE_PEER, CLOSE_IDLE, CLOSE_SHUTDOWN, CLOSE_LIMIT, CLOSE_ERROR, CLOSE_KILLED };
@@ -91,6 +94,8 @@ struct connection {
     int tls;              /* encrypted now */
     int input_ended;      /* the peer sends no more */
     int early_input;      /* bytes were there before the greeting (attacks.md SI-24) */
+    int outgoing;         /* we opened it (core/net/outgoing.h) */
+    char why[160];        /* outgoing: why it ended, where core/net knows ("connection refused"); for close */
     /* --- core/net's own: connection_internal in internal.h */
     struct connection_inner *inner;
 };
@@ -98,6 +103,10 @@ struct connection {
 /* Makes `notice` run soon, once for any number of calls. Any thread, also the writer's (it only posts). The connection must be alive: whoever holds a pointer
  * (a watch) leaves before `close` returns. */
 void connection_notice(struct connection *c);
+
+/* The answer that RUN_WAIT waits for is there. Any thread; the connection must be alive, as for connection_notice. Also before run has returned RUN_WAIT; answers that
+ * nobody waits for are forgotten at the next RUN_WAIT's end. */
+void connection_answered(struct connection *c);
 
 /* A command of the client's is about to run: counts against what its account, or before login its address, may give in a second (net_options). Past that the driver
  * sends this command's reply and holds the next one back, without a worker. Called once a command, not for pieces of a body. From run. */

@@ -5,6 +5,7 @@
  * puts the connection (still BUSY) into the pool's queue.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include "core/clock.h"
@@ -45,6 +46,9 @@ static enum step ran(struct connection *c, enum run r)
         return STEP_ON;
     case RUN_MORE:
         in->phase = PHASE_MORE;
+        return STEP_ON;
+    case RUN_WAIT:
+        in->phase = PHASE_WAIT;
         return STEP_ON;
     case RUN_TLS:
         in->phase = PHASE_TLS;
@@ -174,6 +178,32 @@ static enum step ready(struct connection *c, enum place place)
     return read_on(c);
 }
 
+/* What was asked is answered from any thread; until then what was said before goes out, and input stays where it is. */
+static enum step wait_for_answer(struct connection *c, enum place place)
+{
+    if (!atomic_load(&c->inner->answered))
+        return stream_flush(c) == FLOW_ENDED ? STEP_DEAD : STEP_WAIT;
+    if (place == ON_LOOP)
+        return STEP_HAND;
+    atomic_store(&c->inner->answered, 0);
+    return ran(c, c->protocol->run(c));
+}
+
+/* connect(2) once more says how the first one went. */
+static enum step connecting(struct connection *c)
+{
+    struct connection_inner *in = c->inner;
+    if (connect(in->fd, (const struct sockaddr *)&in->to, in->to_length) != 0 && errno != EISCONN) {
+        if (errno == EALREADY || errno == EINPROGRESS || errno == EINTR)
+            return STEP_WAIT;
+        (void)snprintf(c->why, sizeof c->why, "%s", strerror_r(errno, (char[128]){0}, 128));
+        return STEP_DEAD;
+    }
+    active(c);
+    in->phase = c->listener->service->tls == TLS_IMPLICIT ? PHASE_HANDSHAKE : PHASE_OPEN;
+    return STEP_ON;
+}
+
 static enum step begin_tls(struct connection *c)
 {
     enum step s = flushed(c, PHASE_HANDSHAKE);
@@ -186,7 +216,7 @@ static enum step begin_tls(struct connection *c)
     }
     buffer_free(&c->in);
     c->inner->from_plain = 1;
-    c->inner->ssl = tls_accept_new(c->net, c->listener->service, c->inner->fd);
+    c->inner->ssl = tls_new(c);
     return c->inner->ssl ? STEP_ON : STEP_DEAD;
 }
 
@@ -195,13 +225,15 @@ static enum step handshake(struct connection *c, enum place place)
     if (place == ON_LOOP)
         return STEP_HAND;
     if (!c->inner->ssl)
-        c->inner->ssl = tls_accept_new(c->net, c->listener->service, c->inner->fd);
+        c->inner->ssl = tls_new(c);
     if (!c->inner->ssl)
         return STEP_DEAD;
     switch (stream_handshake(c)) {
     case FLOW_BLOCKED:
         return STEP_WAIT;
     case FLOW_ENDED:
+        if (c->outgoing)
+            return STEP_DEAD;
         c->inner->phase = PHASE_CLOSING; /* lingering: the peer shall read the alert, and what was answered before */
         return STEP_ON;
     case FLOW_DONE:
@@ -237,7 +269,7 @@ static enum step closing(struct connection *c)
     enum step s = flushed(c, PHASE_LINGER);
     if (s != STEP_ON)
         return s;
-    if (c->input_ended && !c->inner->ssl)
+    if ((c->input_ended && !c->inner->ssl) || c->outgoing)
         return STEP_DEAD;
     stream_close(c);
     return wait_until(c, PHASE_LINGER, LINGER_MS);
@@ -247,6 +279,8 @@ static enum step closing(struct connection *c)
 static enum step end(struct connection *c, int reason)
 {
     struct connection_inner *in = c->inner;
+    if (c->outgoing && !c->why[0])
+        (void)snprintf(c->why, sizeof c->why, "%s", reason == CLOSE_IDLE ? "no answer in time" : "the server stops");
     switch (in->phase) {
     case PHASE_READY:
     case PHASE_DELAY:
@@ -257,6 +291,7 @@ static enum step end(struct connection *c, int reason)
         atomic_store(&in->killed, -1);
         return STEP_ON;
     case PHASE_MORE:
+    case PHASE_WAIT:
     case PHASE_LINGER:
     case PHASE_CLOSING:
         if (reason == CLOSE_SHUTDOWN)
@@ -309,6 +344,10 @@ static enum step step(struct connection *c, enum place place)
             return s;
     }
     switch (in->phase) {
+    case PHASE_CONNECT:
+        return connecting(c);
+    case PHASE_WAIT:
+        return wait_for_answer(c, place);
     case PHASE_PROXY:
         return read_proxy_header(c);
     case PHASE_HANDSHAKE:

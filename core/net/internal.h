@@ -20,11 +20,13 @@ enum { HANDSHAKE_MS = 30000 }; /* until TLS or a PROXY header must be done (atta
 enum state { STATE_IDLE, STATE_BUSY, STATE_AGAIN };
 
 enum phase {
+    PHASE_CONNECT,   /* outgoing: until the kernel is connected */
     PHASE_PROXY,     /* a PROXY header must come first */
     PHASE_HANDSHAKE, /* TLS */
     PHASE_OPEN,      /* call protocol->open */
     PHASE_READY,     /* commands */
     PHASE_MORE,      /* run wants to be called again when the output has drained */
+    PHASE_WAIT,      /* run wants to be called again when it was answered */
     PHASE_TLS,       /* flush, then handshake */
     PHASE_COMPRESS,  /* flush, then deflate */
     PHASE_DELAY,     /* the timer goes on */
@@ -51,6 +53,7 @@ struct connection_inner {
     _Atomic unsigned posts; /* bits; not 0: stands in the loop's queue */
     _Atomic int killed;     /* close reason, or -1 */
     _Atomic int noticed;
+    _Atomic int answered;
     _Atomic int64_t active_ms;
     _Atomic int64_t timer_ms; /* what POST_DELAY asks the timer for */
     _Atomic int logged_in;
@@ -58,6 +61,8 @@ struct connection_inner {
     SSL *ssl;         /* owner */
     struct compress *compress;
     struct loop *loop;
+    struct sockaddr_storage to; /* outgoing */
+    socklen_t to_length;
     struct event io, timer; /* loop */
     struct connection *post_next, *job_next, *list_next, *list_prev;
     int64_t opened_ms, opened_at;
@@ -174,13 +179,17 @@ void stream_park(struct connection *c);                      /* frees what an id
 void stream_close(struct connection *c);
 
 /* tls.c */
-SSL *tls_accept_new(struct net *n, const struct service *service, int fd);
+SSL *tls_new(struct connection *c); /* as the server, or as the client of an outgoing connection; NULL: it cannot be */
 void tls_free(struct net *n);
 
 /* listener.c */
 void listener_start(struct net *n);
 void listener_stop(struct net *n);
 void connection_destroy(struct connection *c); /* its loop; state DEAD */
+struct connection *connection_new(struct net *n, const struct listener *listener, int fd, const struct sockaddr_storage *peer); /* not seen by anybody yet; NULL: no memory, or we stop */
+int connection_enter(struct connection *c); /* into the list and the limits; 0: too many. From here on others see it: net_stop, net_kill */
+void connection_launch(struct connection *c); /* its loop drives it from here on */
+void connection_discard(struct connection *c); /* one that was never launched; closes its descriptor */
 int connection_count_address(struct connection *c); /* counts it for c->peer; 0: that address has too many (it was told so) */
 
 /* proxy.c */

@@ -46,7 +46,9 @@ static void set_address(const struct sockaddr_storage *from, char *text, size_t 
 {
     const struct sockaddr_in *four = (const struct sockaddr_in *)from;
     const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)from;
-    if (from->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&six->sin6_addr)) {
+    if (from->ss_family == AF_UNIX) { /* only outgoing */
+        (void)snprintf(text, size, "local");
+    } else if (from->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&six->sin6_addr)) {
         (void)inet_ntop(AF_INET, six->sin6_addr.s6_addr + 12, text, (socklen_t)size);
         *port = ntohs(six->sin6_port);
         *loopback = six->sin6_addr.s6_addr[12] == 127;
@@ -72,13 +74,14 @@ static int enter_address(struct net *n, struct connection *c)
     return 1;
 }
 
-/* Enters it in the list and the limits; 0: too many. A proxy's connections count for the client that its header will name. */
-static int enter(struct net *n, struct connection *c)
+/* A proxy's connections count for the client that its header will name. */
+int connection_enter(struct connection *c)
 {
+    struct net *n = c->net;
     struct connection_inner *in = c->inner;
     static const char letters[] = "0123456789abcdefghijkmnpqrstuvwxyz";
     (void)pthread_mutex_lock(&n->lock);
-    int fits = !atomic_load(&n->stopping) && atomic_load(&n->count) < n->options.max_connections && (in->phase == PHASE_PROXY || enter_address(n, c));
+    int fits = !atomic_load(&n->stopping) && atomic_load(&n->count) < n->options.max_connections && (in->phase == PHASE_PROXY || c->outgoing || enter_address(n, c));
     if (fits) {
         uint64_t id = n->next_id++;
         for (int i = 0; i < 9; i++, id /= 34)
@@ -132,16 +135,14 @@ static int64_t first_look_ms(const struct connection *c)
     return total && total < ms ? total : ms;
 }
 
-static void birth(struct net *n, const struct listener *listener, int fd, const struct sockaddr_storage *from)
+struct connection *connection_new(struct net *n, const struct listener *listener, int fd, const struct sockaddr_storage *peer)
 {
     struct connection *c = calloc(1, sizeof *c);
     struct connection_inner *in = calloc(1, sizeof *in);
-    int one = 1;
     if (!c || !in || atomic_load(&n->stopping)) {
         free(c);
         free(in);
-        (void)close(fd);
-        return;
+        return NULL;
     }
     c->inner = in;
     c->listener = listener;
@@ -149,31 +150,54 @@ static void birth(struct net *n, const struct listener *listener, int fd, const 
     c->net = n;
     c->idle_ms = listener->service->idle_ms;
     arena_init(&c->arena, ARENA_REQUEST_MAX);
-    set_address(from, c->peer, sizeof c->peer, &c->peer_port, &c->loopback);
+    set_address(peer, c->peer, sizeof c->peer, &c->peer_port, &c->loopback);
     in->fd = fd;
     atomic_init(&in->state, STATE_BUSY);
     atomic_init(&in->killed, -1);
     in->opened_ms = clock_ms();
     in->opened_at = clock_now();
     atomic_init(&in->active_ms, in->opened_ms);
-    in->phase = proxy_trusts(atomic_load(&n->proxy_trusted), c->peer) ? PHASE_PROXY : listener->service->tls == TLS_IMPLICIT ? PHASE_HANDSHAKE : PHASE_OPEN;
     in->loop = &n->loops[atomic_fetch_add(&n->next_loop, 1U) % (unsigned)n->options.loops];
-    if (!enter(n, c)) { /* from here on others see it: net_stop, net_kill */
-        say_refused(c, fd);
-        (void)close(fd);
-        free(in);
-        free(c);
-        return;
-    }
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
-    if (in->phase == PHASE_OPEN)
-        c->early_input = recv(fd, &(char){0}, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-    count_connection(listener->service);
-    (void)event_assign(&in->io, in->loop->base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_io, c);
+    return c;
+}
+
+void connection_discard(struct connection *c)
+{
+    (void)close(c->inner->fd);
+    free(c->inner);
+    free(c);
+}
+
+void connection_launch(struct connection *c)
+{
+    struct connection_inner *in = c->inner;
+    int one = 1;
+    (void)setsockopt(in->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    (void)setsockopt(in->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    count_connection(c->listener->service);
+    (void)event_assign(&in->io, in->loop->base, in->fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_io, c);
     (void)evtimer_assign(&in->timer, in->loop->base, on_timer, c);
     atomic_store(&in->timer_ms, first_look_ms(c));
     loop_post(c, POST_START | POST_DELAY);
+}
+
+static void birth(struct net *n, const struct listener *listener, int fd, const struct sockaddr_storage *from)
+{
+    struct connection *c = connection_new(n, listener, fd, from);
+    if (!c) {
+        (void)close(fd);
+        return;
+    }
+    struct connection_inner *in = c->inner;
+    in->phase = proxy_trusts(atomic_load(&n->proxy_trusted), c->peer) ? PHASE_PROXY : listener->service->tls == TLS_IMPLICIT ? PHASE_HANDSHAKE : PHASE_OPEN;
+    if (!connection_enter(c)) {
+        say_refused(c, fd);
+        connection_discard(c);
+        return;
+    }
+    if (in->phase == PHASE_OPEN)
+        c->early_input = recv(fd, &(char){0}, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    connection_launch(c);
 }
 
 void connection_destroy(struct connection *c)

@@ -261,6 +261,12 @@ void connection_notice(struct connection *c)
         loop_post(c, POST_NOTICE);
 }
 
+void connection_answered(struct connection *c)
+{
+    if (atomic_exchange(&c->inner->answered, 1) == 0)
+        loop_post(c, POST_NOTICE);
+}
+
 struct error connection_login(struct connection *c, int64_t account, struct slice name)
 {
     struct connection_inner *in = c->inner;

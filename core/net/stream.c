@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/x509_vfy.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -169,11 +171,18 @@ enum flow stream_read(struct connection *c)
 enum flow stream_handshake(struct connection *c)
 {
     ERR_clear_error();
-    int ok = SSL_accept(c->inner->ssl);
+    int ok = SSL_do_handshake(c->inner->ssl);
     if (ok == 1)
         return FLOW_DONE;
     int why = SSL_get_error(c->inner->ssl, ok);
-    return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? FLOW_BLOCKED : FLOW_ENDED;
+    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
+        return FLOW_BLOCKED;
+    if (c->outgoing && !c->why[0]) { /* whoever asked for it tells a person */
+        long verdict = SSL_get_verify_result(c->inner->ssl);
+        const char *text = verdict != X509_V_OK ? X509_verify_cert_error_string(verdict) : ERR_reason_error_string(ERR_peek_error());
+        (void)snprintf(c->why, sizeof c->why, "the TLS handshake failed: %s", text ? text : "the other side closed the connection");
+    }
+    return FLOW_ENDED;
 }
 
 struct error stream_compress(struct connection *c)

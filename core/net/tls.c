@@ -138,17 +138,15 @@ void tls_free(struct net *n)
     n->tls = NULL;
 }
 
-SSL *tls_accept_new(struct net *n, const struct service *service, int fd)
+static SSL *accept_new(struct net *n, const struct service *service)
 {
     SSL *ssl = NULL;
     (void)pthread_rwlock_rdlock(&n->tls_lock);
     if (n->tls && n->tls->n)
         ssl = SSL_new(n->tls->contexts[0]);
     (void)pthread_rwlock_unlock(&n->tls_lock);
-    if (!ssl || SSL_set_fd(ssl, fd) != 1) {
-        SSL_free(ssl);
+    if (!ssl)
         return NULL;
-    }
     (void)SSL_set_app_data(ssl, (void *)(uintptr_t)service);
     /* attacks.md TL-02: a ticket is good for the service that gave it */
     (void)SSL_set_session_id_context(ssl, (const unsigned char *)service->name, (unsigned)strlen(service->name));
@@ -157,6 +155,18 @@ SSL *tls_accept_new(struct net *n, const struct service *service, int fd)
         (void)SSL_set_num_tickets(ssl, 0);
     }
     SSL_set_accept_state(ssl);
+    return ssl;
+}
+
+SSL *tls_new(struct connection *c)
+{
+    SSL *ssl = c->outgoing ? (c->protocol->tls ? c->protocol->tls(c) : NULL) : accept_new(c->net, c->listener->service);
+    if (!ssl || SSL_set_fd(ssl, c->inner->fd) != 1) {
+        SSL_free(ssl);
+        return NULL;
+    }
+    if (c->outgoing)
+        SSL_set_connect_state(ssl);
     return ssl;
 }
 

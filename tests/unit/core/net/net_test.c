@@ -47,12 +47,12 @@ static int pipelines(struct toy_server *s, int number)
     char text[64];
     WANT(1, client_open(&c, s->plain_port) && client_hears(&c, "hello"));
     for (int i = 0; i < 40; i++) {
-        (void)snprintf(text, sizeof text, "echo %d-%d\r\nping\r\nwait\r\n", number, i);
+        (void)snprintf(text, sizeof text, "echo %d-%d\r\nping\r\nask\r\nwait\r\n", number, i);
         WANT(2, client_say(&c, text));
     }
     for (int i = 0; i < 40; i++) {
         (void)snprintf(text, sizeof text, "%d-%d", number, i);
-        WANT(3, client_hears(&c, text) && client_hears(&c, "pong") && client_hears(&c, "waited"));
+        WANT(3, client_hears(&c, text) && client_hears(&c, "pong") && client_hears(&c, "answered") && client_hears(&c, "waited"));
     }
     WANT(4, client_say(&c, "bye\r\n") && client_hears(&c, "bye") && !client_hears(&c, ""));
     client_close(&c);

@@ -1,7 +1,7 @@
 /* tests/unit/core/net/toy.h -- a toy protocol on core/net, and clients that speak it, in one process: what TSan looks at
  *
  * Lines: "echo X" answers "X" on a worker, "ping" answers "pong" on the loop, "slow" answers in steps (RUN_MORE), "tls", "compress", "park" answers "notice" when
- * toy_notice_all is called, "wait" answers after 1 ms (RUN_DELAY), "bye" closes. Four loops, eight workers.
+ * toy_notice_all is called, "wait" answers after 1 ms (RUN_DELAY), "ask" asks another thread (RUN_WAIT), "bye" closes. Four loops, eight workers.
  */
 #ifndef TESTS_CORE_NET_TOY_H
 #define TESTS_CORE_NET_TOY_H
@@ -34,7 +34,7 @@ enum { TOY_LOOPS = 4, TOY_WORKERS = 8, TOY_STEPS = 20, TOY_STEP_BYTES = 40000 };
 struct toy_session {
     struct toy_session *next, *prev;
     struct connection *c;
-    int steps, parked;
+    int steps, parked, asked;
 };
 
 /* All sessions, so that the test can send notices to connections that live: a session leaves in close, as a watch does. */
@@ -96,11 +96,21 @@ static inline enum run toy_step(struct connection *c, struct toy_session *s)
     return --s->steps > 0 ? RUN_MORE : RUN_NEXT;
 }
 
+static inline void toy_answer(void *connection)
+{
+    connection_answered(connection);
+}
+
 static inline enum run toy_run(struct connection *c)
 {
     struct toy_session *s = c->session;
     if (s->steps > 0)
         return toy_step(c, s);
+    if (s->asked) {
+        s->asked = 0;
+        buffer_add(&c->out, SLICE("answered\r\n"));
+        return RUN_NEXT;
+    }
     struct slice in = buffer_slice(&c->in), line = slice_first(in, slice_find(in, '\n'));
     size_t taken = line.n + 1;
     enum run r = RUN_NEXT;
@@ -125,6 +135,11 @@ static inline enum run toy_run(struct connection *c)
         s->parked = 1;
         buffer_add(&c->out, SLICE("parked\r\n"));
         r = RUN_PARK;
+    } else if (slice_starts(line, SLICE("ask"))) {
+        s->asked = 1;
+        if (net_submit(c->net, toy_answer, c).code != ERROR_NONE)
+            return RUN_CLOSE;
+        r = RUN_WAIT;
     } else if (slice_starts(line, SLICE("wait"))) {
         buffer_add(&c->out, SLICE("waited\r\n"));
         c->delay_ms = 1;
