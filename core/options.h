@@ -38,6 +38,10 @@
     X(plus_separator,     "mail.detail_separator",   TEXT,   "+",                        0,        0,                 "",                 "Between local part and detail; several characters: any of them; empty: no detail addresses.") \
     X(own_senders,        "mail.own_senders",        CHOICE, "refuse",                   0,        0,                 "refuse|accept",    "Envelope senders of our own domains from servers that have not logged in: refused, or (where old forwarders send our mail back to us) accepted.") \
     X(queue_lifetime,     "queue.lifetime",          TIME,   "5d",                       3600000,  2592000000LL,      "",                 "How long delivery to another server is tried.") \
+    X(sending_hour,       "sending.hour",            NUMBER, "1000",                     0,        1000000000,        "",                 "Recipients that an account may send to in an hour (kantorctl account sending sets others); 0: any number.") \
+    X(sending_day,        "sending.day",             NUMBER, "5000",                     0,        1000000000,        "",                 "The same in a day.") \
+    X(sending_app_hour,   "sending.app_hour",        NUMBER, "500",                      0,        1000000000,        "",                 "Recipients in an hour of one app password, where its account has no limits of its own; 0: any number.") \
+    X(sending_app_day,    "sending.app_day",         NUMBER, "2000",                     0,        1000000000,        "",                 "The same in a day.") \
     R(loops,              "threads.loops",           NUMBER, "2",                        1,        64,                "",                 "Event loop threads.") \
     R(workers,            "threads.workers",         NUMBER, "32",                       4,        256,               "",                 "Worker threads.") \
     R(readers,            "threads.readers",         NUMBER, "8",                        1,        64,                "",                 "Read-only database connections.") \

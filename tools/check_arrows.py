@@ -28,12 +28,13 @@ ALLOWED = {
     "mail/trace/": ["core/store/"],
     "mail/queue/": ["core/store/", "core/account/", "mail/trace/"],
     "mail/delivery/": ["core/store/", "core/account/", "mail/mime/", "mail/mailbox/", "mail/queue/", "mail/trace/"],
-    "mail/": ["core/store/", "core/account/", "core/net/", "mail/mime/", "mail/mailbox/", "mail/queue/", "mail/trace/", "mail/delivery/"],
+    "mail/filter/": ["core/store/", "core/account/", "core/net/", "core/dns/", "mail/mime/", "mail/mailbox/", "mail/trace/", "mail/delivery/"],
+    "mail/": ["core/store/", "core/account/", "core/net/", "mail/mime/", "mail/mailbox/", "mail/queue/", "mail/trace/", "mail/delivery/", "mail/filter/"],
     "dav/": ["core/", "calendar/", "contacts/", "tasks/"],
     "web/": ["core/", "calendar/", "contacts/", "tasks/", "mail/", "dav/"],
 }
 SQLITE = "core/store/"  # the only folder that knows which database it is
-SQL = ("core/store/", "core/account/", "mail/mailbox/", "mail/trace/", "mail/queue/", "mail/delivery/")  # the store, accounts, and the index files of mail
+SQL = ("core/store/", "core/account/", "mail/mailbox/", "mail/trace/", "mail/queue/", "mail/delivery/", "mail/filter/")  # the store, accounts, and the index files of mail
 STATEMENT = re.compile(r'"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE|WITH RECURSIVE)\s+[a-z_$*(]', re.S)
 
 

@@ -152,3 +152,11 @@ struct error app_password_remove(struct sql *db, int64_t account, int64_t id)
     TRY(sql_run(st));
     return sql_changed(db) ? OK : error_make(ERROR_NOT_FOUND, "no such app password");
 }
+
+struct error login_is_app_password(struct sql *db, int64_t credential, bool *yes)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT kind FROM credential WHERE id = $1");
+    sql_bind_int(st, 1, credential);
+    *yes = sql_row(st) && sql_int(st, 0) == CREDENTIAL_APP_PASSWORD;
+    return sql_result(st);
+}

@@ -68,6 +68,8 @@ struct app_password_new {
 struct error app_password_make(struct login_service *s, struct slice account_name, struct app_password_new *out); /* worker: 60,000 rounds */
 struct error app_password_add(struct sql *db, int64_t account, const struct app_password_new *made, struct slice name, int scope, int64_t *id);
 struct error app_password_list(struct sql *db, int64_t account, struct arena *a, struct app_password **all, size_t *n);
+/* Is the credential that opened a session an app password? Gone: no. */
+struct error login_is_app_password(struct sql *db, int64_t credential, bool *yes);
 struct error app_password_remove(struct sql *db, int64_t account, int64_t id);
 
 /* Writes the times of last use that were gathered since the last call. Worker, by a timer. */

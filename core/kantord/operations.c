@@ -31,6 +31,10 @@ const struct operation operations[] = {
     {"Accounts", "account", "restore", 3, 3, 0, run_account_restore, "ADDRESS", "bring a removed account back", ""},
     {"Accounts", "account", "quota", 3, 4, 0, run_account_quota, "ADDRESS [SIZE|none] [--messages N]", "show or set how much mail an account may keep",
      "SIZE is a number with K, M or G: 5G. --messages: how many at most; 0: any number."},
+    {"Accounts", "account", "sending", 3, 3, 0, run_account_sending, "ADDRESS [--hour N|default] [--day N|default]", "show how much an account sent, or set how many recipients it may have in an hour and a day",
+     "Without limits of its own it has those of kantor.conf (sending.hour, sending.day, sending.app_hour, sending.app_day). 0: any number. What is not given takes the default."},
+    {"Accounts", "account", "block-sending", 3, 3, 0, run_account_block_sending, "ADDRESS", "the account cannot send; it can still read its mail", "For an account whose password is known to others: the log and a mail to the postmaster say when one reaches its limit."},
+    {"Accounts", "account", "allow-sending", 3, 3, 0, run_account_allow_sending, "ADDRESS", "undo block-sending", ""},
     {"Accounts", "account", "export", 4, 4, OPERATION_MESSAGES_OUT, run_account_export, "ADDRESS DIR", "a whole person into a folder: all mail as Maildir, and what belongs to it as JSON",
      "DIR is made. DIR/account.json holds name, quota, aliases, grants, subscriptions and mailboxes; DIR/mail is a Maildir++ tree that other programs read, with an index of uid, flags, keywords "
      "and dates beside each mailbox."},

@@ -29,6 +29,10 @@ struct error run_account_remove(struct operation_call *k);
 struct error run_account_restore(struct operation_call *k);
 struct error run_account_quota(struct operation_call *k);
 
+struct error run_account_block_sending(struct operation_call *k); /* operations_sending.c */
+struct error run_account_allow_sending(struct operation_call *k);
+struct error run_account_sending(struct operation_call *k);
+
 /* operations_domain.c: domains, and the addresses in them */
 struct error run_domain_add(struct operation_call *k);
 struct error run_domain_list(struct operation_call *k);

@@ -33,6 +33,7 @@ static enum run finish(struct connection *c, struct error e)
         e = connection_login(c, login->account, login->name);
         if (e.code == ERROR_NONE) {
             s->account = login->account;
+            s->credential = login->credential;
             (void)snprintf(s->login, sizeof s->login, "%.*s", SLICE_ARG(slice_first(login->name, 255)));
             smtp_reply(c, 235, "2.7.0", "welcome");
         } else {

@@ -106,7 +106,7 @@ static void session_secured(struct connection *c)
     smtp_transaction_reset(s); /* RFC 3207 4.2: forget what was said in the clear, who it was too (attacks.md SI-11) */
     s->greeted = s->esmtp = 0;
     s->helo[0] = '\0';
-    s->account = 0;
+    s->account = s->credential = 0;
     s->login[0] = '\0';
     (void)connection_login(c, 0, SLICE(""));
 }

@@ -154,9 +154,19 @@ static enum run finish(struct connection *c)
     struct smtp_session *s = c->session;
     struct delivery d = {.message = &s->message, .sender = s->sender, .envid = s->envid, .flags = s->flags, .submitter = s->account, .lifetime_s = s->server->config->queue_lifetime / 1000,
                          .results = s->kind == SMTP_LMTP ? DELIVERY_RESULT_EACH : DELIVERY_RESULT_ONE, .rcpts = s->rcpts, .n_rcpts = s->n_rcpts, .job = s->job, .origin = origin(c), .sent_for = s->sent_for};
+    struct sending_taking taking = {.config = s->server->config, .account = s->account, .credential = s->credential, .rcpts = (int64_t)s->n_rcpts};
+    if (s->kind == SMTP_SUBMISSION) {
+        d.also = sending_take;
+        d.also_arg = &taking;
+    }
     struct error e = s->wrong ? OK : store_message(c, &d);
     if (refuse_wrong(c))
         return over(c, RUN_NEXT);
+    if (e.code != ERROR_NONE && taking.now.why != SENDING_FREE && e.text == sending_sentence(&taking.now)) { /* other sessions of the account were faster */
+        trace_refusal(s, e.text);
+        smtp_sending_refuse(c, &taking.now);
+        return over(c, RUN_NEXT);
+    }
     if (e.code != ERROR_NONE) {
         LOG_EVENT(LOG_ERROR, "message-not-stored", LOG_ID(s->job), LOG_TEXT("from", s->sender), LOG_FAILURE(e));
         trace_refusal(s, e.text ? e.text : "the message cannot be stored right now");

@@ -166,5 +166,5 @@ enum run smtp_mail(struct connection *c, struct slice args)
         smtp_reply_error(c, e);
         return RUN_NEXT;
     }
-    return accept_sender(c, &from, &p);
+    return smtp_sending_mail(c) ? accept_sender(c, &from, &p) : RUN_NEXT;
 }

@@ -7,6 +7,7 @@
 #include "core/options.h"
 #include "core/server.h"
 #include "mail/delivery/deliver.h"
+#include "mail/filter/sending.h"
 #include "mail/smtp/path.h"
 #include "mail/smtp/smtp.h"
 
@@ -33,7 +34,7 @@ struct smtp_session {
     char helo[256];
     int greeted, esmtp;
 
-    int64_t account; /* logged in */
+    int64_t account, credential; /* logged in */
     char login[256];
     struct arena sasl_arena;
     struct sasl *sasl;
@@ -52,6 +53,8 @@ struct smtp_session {
     uint32_t *places;         /* recipient.c: finds a recipient by its address */
     size_t room_places;
     char job[24];
+    struct sending_count sending;   /* of the account, as MAIL found it */
+    int sending_told;
 
     int on_behalf;            /* From holds an address on whose behalf the account sends */
     int64_t sent_for;         /* the shared mailbox that gets a copy in its Sent */
@@ -83,6 +86,10 @@ enum run smtp_mail(struct connection *c, struct slice args);
 bool smtp_has_8bit(struct slice s);
 /* recipient.c */
 enum run smtp_rcpt(struct connection *c, struct slice args);
+/* sending.c: what an account may send. Its refusal was answered: false. */
+bool smtp_sending_mail(struct connection *c);
+bool smtp_sending_rcpt(struct connection *c);
+void smtp_sending_refuse(struct connection *c, const struct sending_count *s);
 /* auth.c */
 enum run smtp_auth(struct connection *c, struct slice args);
 enum run smtp_auth_line(struct connection *c, struct slice line);

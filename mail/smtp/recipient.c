@@ -211,6 +211,8 @@ enum run smtp_rcpt(struct connection *c, struct slice args)
         smtp_reply(c, 452, "4.5.3", "too many recipients, send the others in a second message");
         return RUN_NEXT;
     }
+    if (!again && !smtp_sending_rcpt(c))
+        return RUN_NEXT;
     struct error e = again ? OK : check_rcpt(c, &r.address);
     if (e.code == ERROR_NONE && (!again || s->kind == SMTP_LMTP)) /* RFC 2033 4.2: a reply for each RCPT, also for the same one twice */
         e = keep(s, &r);
