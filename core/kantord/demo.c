@@ -37,7 +37,8 @@ struct error demo_write_config(const char *dir, int port_base, struct arena *a, 
                   "auth.cleartext = loopback\n"
                   "limit.loopback = 20000\n"
                   "limit.connections = 40000\n"
-                  "limit.commands_loopback = 200000\n",
+                  "limit.commands_loopback = 200000\n"
+                  "sending.hour = 0\nsending.day = 0\nsending.app_hour = 0\nsending.app_day = 0\n",
                   port_base);
     if (!text)
         return error_make(ERROR_MEMORY, "no memory for the configuration");
