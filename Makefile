@@ -34,7 +34,7 @@ else
 HARDEN += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
 CFLAGS_ALL = $(OPT) $(WARN) $(HARDEN) $(CFLAGS) -I. -I$(BUILD)/gen -DKANTOR_VERSION='"$(VERSION)"' -pthread
-LIBS   := -lsqlite3 -levent_core -levent_pthreads -lssl -lcrypto -lcrypt -lz -lidn2 -lutf8proc -ljansson -lpsl -lm -pthread
+LIBS   := -lsqlite3 -levent_core -levent_pthreads -lssl -lcrypto -lcrypt -lz -lidn2 -lutf8proc -ljansson -lpsl -lunbound -lm -pthread
 
 SRC    := $(filter-out core/kantord/% core/kantorctl/%,$(shell find $(ROOMS) -name '*.c' 2>/dev/null | sort))
 OBJ    := $(SRC:%.c=$(BUILD)/obj/%.o)

@@ -12,6 +12,7 @@ import sources
 ALLOWED = {
     "core/": ["core/"],
     "core/net/": ["core/net/"],
+    "core/dns/": [],
     "core/process/": [],
     "core/store/": [],
     "core/account/": ["core/store/"],
@@ -21,7 +22,7 @@ ALLOWED = {
     "contacts/": ["core/"],
     "tasks/": ["core/", "calendar/ical/"],
     "mail/mime/": [],
-    "mail/authentication/": ["mail/mime/"],
+    "mail/authentication/": ["core/dns/", "mail/mime/"],
     "mail/sieve/": ["mail/mime/"],
     "mail/dkim/": ["mail/mime/"],
     "mail/mailbox/": ["core/store/", "core/account/", "mail/mime/"],
@@ -29,7 +30,7 @@ ALLOWED = {
     "mail/queue/": ["core/store/", "core/account/", "mail/trace/"],
     "mail/delivery/": ["core/store/", "core/account/", "mail/mime/", "mail/mailbox/", "mail/queue/", "mail/trace/"],
     "mail/filter/": ["core/store/", "core/account/", "core/net/", "core/dns/", "mail/mime/", "mail/mailbox/", "mail/trace/", "mail/delivery/"],
-    "mail/": ["core/store/", "core/account/", "core/net/", "mail/mime/", "mail/mailbox/", "mail/queue/", "mail/trace/", "mail/delivery/", "mail/filter/"],
+    "mail/": ["core/store/", "core/account/", "core/net/", "core/dns/", "mail/mime/", "mail/mailbox/", "mail/queue/", "mail/trace/", "mail/delivery/", "mail/filter/"],
     "dav/": ["core/", "calendar/", "contacts/", "tasks/"],
     "web/": ["core/", "calendar/", "contacts/", "tasks/", "mail/", "dav/"],
 }

@@ -21,6 +21,12 @@ static const struct person {
 
 enum { N_PEOPLE = sizeof people / sizeof people[0], GROUP = 5, SHARED = 6, LOGINS = 5 };
 
+static const char dns_table[] = "# All names that the demonstration knows: nothing leaves this machine, any other name does not exist. Read again whenever it changes.\n"
+                                "# name type data, as in a zone file:\n"
+                                "kantor.example   MX   10 kantor.example\n"
+                                "kantor.example   A    127.0.0.1\n"
+                                "cabang.example   MX   10 kantor.example\n";
+
 struct error demo_write_config(const char *dir, int port_base, struct arena *a, const char **path)
 {
     *path = arena_printf(a, "%s/kantor.conf", dir);
@@ -38,10 +44,14 @@ struct error demo_write_config(const char *dir, int port_base, struct arena *a, 
                   "limit.loopback = 20000\n"
                   "limit.connections = 40000\n"
                   "limit.commands_loopback = 200000\n"
-                  "sending.hour = 0\nsending.day = 0\nsending.app_hour = 0\nsending.app_day = 0\n",
+                  "sending.hour = 0\nsending.day = 0\nsending.app_hour = 0\nsending.app_day = 0\n"
+                  "dns.table = dns.table\n",
                   port_base);
-    if (!text)
+    const char *table = arena_printf(a, "%s/dns.table", dir);
+    if (!text || !table)
         return error_make(ERROR_MEMORY, "no memory for the configuration");
+    if (durable_file(table, slice_of(dns_table), 0600).code != ERROR_NONE)
+        return error_make(ERROR_IO, arena_printf(a, "cannot write %s: %m", table));
     return durable_file(*path, slice_of(text), 0600).code == ERROR_NONE ? OK : error_make(ERROR_IO, arena_printf(a, "cannot write %s: %m", *path));
 }
 
@@ -49,6 +59,8 @@ void demo_settle(struct config *c, int port_base)
 {
     c->port_base = port_base;
     c->user = "";
+    if (!c->dns_table[0])
+        c->dns_table = "/dev/null"; /* a folder of an earlier version: no name exists, nothing leaves the machine */
     c->sandbox_folders = "/"; /* `kantorctl --demo DIR backup` and `import` may name any folder */
 }
 

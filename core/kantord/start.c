@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 
 #include "core/account/account.h"
+#include "core/dns/resolver.h"
 #include "core/kantord/internal.h"
 #include "core/log.h"
 #include "core/process/notify.h"
@@ -144,8 +145,11 @@ static struct error start(struct kantord *k)
     TRY(privilege_make_folder(c->data_dir, c->user, &k->arena));
     if (c->backup_folder[0]) /* it must be there when the sandbox closes */
         TRY(privilege_make_folder(c->backup_folder, c->user, &k->arena));
+    struct resolver_options dns = {.table = c->dns_table, .forward = c->dns_forward, .trust_anchor = c->dns_trust_anchor, .timeout_ms = c->dns_timeout};
+    TRY(resolver_new(&dns, &k->arena, &k->server.resolver));
     TRY(privilege_drop(c->user, &k->arena));
     TRY(confine(k));
+    TRY(resolver_start(k->server.resolver));
     TRY(open_all(k));
     return begin(k);
 }
@@ -171,6 +175,7 @@ static void stop(struct kantord *k)
     if (k->server.store)
         trace_flush(k->server.store); /* refusals of the last sessions */
     net_free(k->server.net);
+    resolver_free(k->server.resolver);
     login_service_free(k->server.login);
     store_close(k->server.store);
 }

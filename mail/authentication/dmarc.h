@@ -16,7 +16,7 @@
 #define KANTOR_MAIL_AUTHENTICATION_DMARC_H
 
 #include "mail/authentication/dmarc_record.h"
-#include "mail/authentication/dns.h"
+#include "core/dns/dns.h"
 #include "mail/authentication/spf.h"
 #include "mail/authentication/suffix.h"
 

@@ -17,7 +17,7 @@
 #ifndef KANTOR_MAIL_AUTHENTICATION_SPF_H
 #define KANTOR_MAIL_AUTHENTICATION_SPF_H
 
-#include "mail/authentication/dns.h"
+#include "core/dns/dns.h"
 
 enum { SPF_TERMS_MAX = 10, SPF_VOID_MAX = 2, SPF_HOSTS_MAX = 10, SPF_EXPLANATION_MAX = 255, SPF_DEPTH_MAX = SPF_TERMS_MAX + 1 };
 

@@ -1,7 +1,7 @@
 /* mail/authentication/suffix.c -- organizational domains by libpsl */
 #include <libpsl.h>
 
-#include "mail/authentication/dns.h"
+#include "core/dns/dns.h"
 #include "mail/authentication/suffix.h"
 
 /* A struct suffix_list is a psl_ctx_t under a name of ours: who includes suffix.h need not know the library. */

@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 #include "core/arena.h"
-#include "mail/authentication/dns.h"
+#include "core/dns/dns.h"
 
 enum { ZONE_ROWS_MAX = 400, ZONE_FIELDS_MAX = 8, ZONE_LINE_MAX = 70000 };
 

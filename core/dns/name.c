@@ -1,7 +1,7 @@
-/* mail/authentication/dns_name.c -- names of the DNS in text form */
+/* core/dns/name.c -- names of the DNS in text form */
 #include <idn2.h>
 
-#include "mail/authentication/dns.h"
+#include "core/dns/dns.h"
 
 struct slice dns_name_bare(struct slice name)
 {

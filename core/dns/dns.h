@@ -1,11 +1,11 @@
-/* mail/authentication/dns.h -- questions to the DNS and answers, as the evaluators of this folder exchange them
+/* core/dns/dns.h -- questions to the DNS and answers, as resolver.h and the evaluators (SPF, DMARC, routes) exchange them
  *
  * An evaluator never looks up anything: it gives a question and is called again with the answer. Names are text: labels joined by '.', without
  * the root's dot, bytes as they are (no escapes, since macros of SPF may put any byte into a label); who sends them builds the wire form from
  * that. A CNAME is followed by the resolver. An answer belongs to the caller; evaluators copy what they keep. Thread: any.
  */
-#ifndef KANTOR_MAIL_AUTHENTICATION_DNS_H
-#define KANTOR_MAIL_AUTHENTICATION_DNS_H
+#ifndef KANTOR_CORE_DNS_DNS_H
+#define KANTOR_CORE_DNS_DNS_H
 
 #include "core/arena.h"
 #include "core/error.h"
@@ -13,7 +13,7 @@
 
 enum { DNS_NAME_MAX = 253, DNS_LABEL_MAX = 63 }; /* in text form, RFC 1035 2.3.4 */
 
-enum dns_type { DNS_A = 1, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28 };
+enum dns_type { DNS_A = 1, DNS_NS = 2, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_SRV = 33, DNS_TLSA = 52, DNS_CAA = 257 };
 
 struct dns_question {
     enum dns_type type;
@@ -27,16 +27,20 @@ enum dns_status {
     DNS_TEMPERROR, /* SERVFAIL, a time-out, a bogus signature: nothing is known */
 };
 
-/* A and AAAA: 4 or 16 bytes of address. PTR and MX: a name (a dot at its end does not count). TXT: the strings of one record, joined. */
+/* A and AAAA: 4 or 16 bytes of address. NS, CNAME, PTR, MX and SRV: a name (a dot at its end does not count; "" is the root: a null MX).
+ * TXT: the strings of one record, joined. TLSA and CAA: the bytes as they stand on the wire. */
 struct dns_record {
     struct slice data;
-    unsigned preference; /* MX */
+    unsigned preference;   /* MX, SRV (its priority) */
+    unsigned weight, port; /* SRV */
 };
 
 struct dns_answer {
     enum dns_status status;
     const struct dns_record *records;
     size_t n;
+    bool secure;            /* signed, and our own validation says so (RFC 4035 4.3); also of a denial */
+    struct slice canonical; /* FOUND: the name behind CNAMEs, or the one that was asked */
 };
 
 /* What a resolver with no error but no records means, too. */
