@@ -39,8 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         promise(dns_name_fits(q.name) && ++asked <= 5 * DMARC_AUTHORS_MAX);
         if (rest.n == 0)
             rest = answers;
-        struct dns_record record = {target_line(&rest), 0};
-        struct dns_answer x = {DNS_FOUND, &record, 1};
+        struct dns_record record = {.data = target_line(&rest)};
+        struct dns_answer x = {.status = DNS_FOUND, .records = &record, .n = 1};
         if (record.data.n == 1 && memchr("tnd", record.data.p[0], 3))
             x.status = record.data.p[0] == 't' ? DNS_TEMPERROR : record.data.p[0] == 'n' ? DNS_NXDOMAIN : DNS_NODATA;
         record_holds_its_promises(record.data);

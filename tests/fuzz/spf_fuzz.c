@@ -12,7 +12,7 @@ enum { RECORDS_MAX = 12, QUESTIONS_MAX = 200 };
 static struct dns_answer answer(struct slice line, struct dns_question q, const struct spf_request *r, struct dns_record *records)
 {
     static unsigned char address[RECORDS_MAX][16];
-    struct dns_answer out = {DNS_FOUND, records, 0};
+    struct dns_answer out = {.status = DNS_FOUND, .records = records};
     if (line.n == 1 && memchr("tnd", line.p[0], 3)) {
         out.status = line.p[0] == 't' ? DNS_TEMPERROR : line.p[0] == 'n' ? DNS_NXDOMAIN : DNS_NODATA;
         return out;
@@ -28,7 +28,7 @@ static struct dns_answer answer(struct slice line, struct dns_question q, const 
                 memcpy(address[out.n], data.p, data.n < 16 ? data.n : 16);
             data = slice_make((const char *)address[out.n], q.type == DNS_A ? 4 : 16);
         }
-        records[out.n] = (struct dns_record){data, 0};
+        records[out.n] = (struct dns_record){.data = data};
         more = tab < line.n;
         line = slice_after(line, tab + 1);
     }

@@ -57,7 +57,7 @@ static inline void zone_add(struct zone *z, struct slice name, struct slice type
         const char *name;
         unsigned type;
     } types[] = {{"A", DNS_A}, {"AAAA", DNS_AAAA}, {"PTR", DNS_PTR}, {"MX", DNS_MX}, {"TXT", DNS_TXT}, {"EMPTY", 0}, {"TIMEOUT", 255}};
-    struct zone_row row = {dns_name_bare(name), 999, {value, 0}};
+    struct zone_row row = {dns_name_bare(name), 999, {.data = value}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (slice_eq(type, slice_of(types[i].name)))
             row.type = types[i].type;
@@ -75,7 +75,7 @@ static inline void zone_add(struct zone *z, struct slice name, struct slice type
 
 static inline struct dns_answer zone_answer(struct zone *z, struct dns_question q)
 {
-    struct dns_answer out = {DNS_NXDOMAIN, z->found, 0};
+    struct dns_answer out = {.status = DNS_NXDOMAIN, .records = z->found};
     enum dns_status without = DNS_NXDOMAIN;
     z->asked++;
     assert_true(dns_name_fits(q.name));
