@@ -28,7 +28,7 @@ def last(server, who):
 
 def sent(server, reader, team):
     with server.imap(reader) as c:
-        c.select('"Other Users/%s/Sent"' % team)
+        c.select('"Shared/%s/Sent"' % team)
         return c.exists, c.ok("FETCH 1:* (FLAGS)").fetches if c.exists else {}
 
 

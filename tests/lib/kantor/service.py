@@ -52,8 +52,10 @@ class Service(Server):
             f.write(text)
         os.chmod(self.config_path(), 0o644)
 
-    def configure(self, options):
-        self.options.update(options)
+    def configure(self, options=None, **more):
+        """{"limit.loopback": 3}, or as Server.configure takes it: limit_loopback=3"""
+        self.options.update(options or {})
+        self.options.update({name.replace("_", ".", 1): value for name, value in more.items()})
         self.write()
 
     def reload(self, expect="reloaded"):
