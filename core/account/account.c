@@ -94,6 +94,9 @@ struct error domain_remove(struct sql *db, int64_t id)
     SCOPED(sql_done) struct sql_stmt *names = sql_use(db, "DELETE FROM address WHERE domain = $1"); /* aliases of accounts in other domains, forwards */
     sql_bind_int(names, 1, id);
     TRY(sql_run(names));
+    SCOPED(sql_done) struct sql_stmt *rules = sql_use(db, "DELETE FROM rule WHERE domain = $1");
+    sql_bind_int(rules, 1, id);
+    TRY(sql_run(rules));
     SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "DELETE FROM domain WHERE id = $1");
     sql_bind_int(st, 1, id);
     TRY(sql_run(st));

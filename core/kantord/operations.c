@@ -12,6 +12,8 @@ const struct operation operations[] = {
     {"Domains", "domain", "list", 2, 2, 0, run_domain_list, "", "the domains served here", ""},
     {"Domains", "domain", "alias", 4, 4, 0, run_domain_alias, "NAME DOMAIN", "let every address of DOMAIN exist at NAME, too", "Undone with `kantorctl domain remove NAME`."},
     {"Domains", "domain", "catch-all", 4, 4, 0, run_domain_catch_all, "DOMAIN ADDRESS|-", "mail for unknown names of DOMAIN goes to ADDRESS; - for nobody", ""},
+    {"Domains", "domain", "archive", 4, 4, 0, run_domain_archive, "DOMAIN ADDRESS|-", "a report of each mail in and out of DOMAIN, with the mail, goes to ADDRESS; - for nobody",
+     "The report names the sender and every recipient, blind ones too. It is the rule `archive`."},
     {"Domains", "domain", "remove", 3, 3, 0, run_domain_remove, "NAME", "stop serving a domain that has no accounts", ""},
 
     {"Accounts", "account", "add", 2, 3, OPERATION_PASSWORD, run_account_add, "ADDRESS [--title NAME] [--quota SIZE] [--password-stdin] [--no-password] [--password TEXT] | --count N --prefix P --domain D [--password TEXT]",
@@ -76,6 +78,16 @@ const struct operation operations[] = {
      "What is sent as a shared mailbox, or on its behalf, stands in its Sent, too."},
     {"Rights and devices", "grant", "list", 3, 3, 0, run_grant_list, "OWNER", "who has which rights", ""},
     {"Rights and devices", "grant", "remove", 4, 4, 0, run_grant_remove, "OWNER[/MAILBOX] GRANTEE", "take them away", ""},
+
+    {"Rules", "rule", "add", 4, 4, 0, run_rule_add,
+     "DOMAIN NAME [--direction in|out|inside] [--sender PATTERN] [--recipient PATTERN] [--header NAME:TEXT] [--larger SIZE] [--attachment] [--disclaimer TEXT] [--add-header LINE] [--redirect ADDRESS] [--reject TEXT] "
+     "[--journal ADDRESS] [--stop] [--place N]",
+     "what is done to mail of a domain that meets all conditions",
+     "Mail from outside is asked by the recipient's domain, mail of people who logged in by the sender's. In a PATTERN * is anything. --disclaimer adds a part behind the message (\\n: a new line); signed and encrypted "
+     "mail stays whole. --reject refuses the message for all recipients. --journal sends a report with the message. All rules that match act, lower --place first (100 by default), up to one with --stop. What "
+     "the server writes itself (lists, reports) passes them by."},
+    {"Rules", "rule", "list", 2, 3, 0, run_rule_list, "[DOMAIN]", "the rules, in their order", ""},
+    {"Rules", "rule", "delete", 4, 4, 0, run_rule_delete, "DOMAIN NAME", "delete one", ""},
 
     {"Mail", "trace", NULL, 1, 1, 0, run_trace, "[--message ID] [--sender ADDRESS] [--recipient ADDRESS] [--since TIME] [--until TIME]", "what became of a message: when, by which rule, to which server, with which answer",
      "ID is a Message-ID, or the id that the log and the Received field show. TIME is an age (30m, 2h, 3d) or a date (2026-11-25, 2026-11-25T14:00 UTC). Kept for trace.keep (14 days by default)."},

@@ -79,6 +79,12 @@ struct error run_list_reject(struct operation_call *k);
 struct error run_list_bounces(struct operation_call *k);
 struct error run_list_resume(struct operation_call *k);
 
+/* operations_rule.c */
+struct error run_rule_add(struct operation_call *k);
+struct error run_rule_list(struct operation_call *k);
+struct error run_rule_delete(struct operation_call *k);
+struct error run_domain_archive(struct operation_call *k);
+
 /* operations_trace.c */
 struct error run_trace(struct operation_call *k);
 

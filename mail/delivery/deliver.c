@@ -7,6 +7,7 @@
 #include "core/metrics.h"
 #include "mail/delivery/forward.h"
 #include "mail/delivery/list.h"
+#include "mail/delivery/rules.h"
 #include "mail/mime/header.h"
 #include "mail/queue/queue.h"
 #include "mail/trace/trace.h"
@@ -14,7 +15,11 @@
 enum { RETRY_S = 15 * 60, RETRY_MAX_S = 4 * 3600 }; /* a mailbox that was full is tried again then, later at longer and longer times */
 
 struct delivering {
-    struct delivery *d;
+    struct delivery *d;     /* the part that is being delivered */
+    struct delivery *whole; /* what was handed in */
+    struct ruled ruled;     /* its parts */
+    struct trace rules_trace;
+    size_t all_queued;
     struct arena *arena;   /* what lives until the change is over */
     struct arena scratch;  /* of one recipient */
     int64_t blob;
@@ -240,7 +245,7 @@ static struct error deliver_one(struct sql *db, struct delivering *x, struct del
     struct error e = address_resolve(db, &r->address, &x->scratch, &to);
     if (e.code == ERROR_NONE && to.n_foreign && forward_was_here(x->marks, x->n_marks, r, &x->scratch))
         return error_make(ERROR_LOOP, "the message left here for this address before: it is in a loop");
-    if (e.code == ERROR_UNSUPPORTED && x->d->submitter)
+    if (e.code == ERROR_UNSUPPORTED && (x->d->submitter || r->sent_on))
         return enqueue(x, r->text, r, slice_make(NULL, 0));
     TRY(e);
     return put_all(db, x, &to, r);
@@ -310,38 +315,102 @@ static struct error put_sent(struct sql *db, struct delivering *x)
     return OK;
 }
 
+/* What one variant of the message leaves for the queue, while the others are delivered. */
+struct part {
+    int64_t blob;
+    struct queue_rcpt *queued;
+    const struct delivery_rcpt **leaves_for;
+    uint32_t *places;
+    size_t n_queued, room_queued, good;
+};
+
+static void begin_queue(struct delivering *x)
+{
+    x->n_queued = x->room_queued = 0;
+    x->queued = NULL;
+    x->leaves_for = NULL;
+    x->places = NULL;
+}
+
+static struct error deliver_part(struct sql *db, struct delivering *x, struct delivery *d, struct part *p)
+{
+    x->d = d;
+    begin_queue(x);
+    TRY(message_enter(db, d->message, &x->blob));
+    for (size_t i = 0; i < d->n_rcpts; i++) {
+        struct error e = d->rcpts[i].result = deliver_one(db, x, &d->rcpts[i]);
+        if (is_hard(e))
+            return e;
+        p->good += e.code == ERROR_NONE;
+        if (e.code != ERROR_NONE)
+            trace_add(&x->trace, TRACE_REFUSED, d->rcpts[i].text, slice_of(e.text ? e.text : error_word(e.code)));
+    }
+    *p = (struct part){x->blob, x->queued, x->leaves_for, x->places, x->n_queued, x->room_queued, p->good};
+    return OK;
+}
+
+/* `good`: how many of all variants have it. */
+static struct error queue_part(struct sql *db, struct delivering *x, struct delivery *d, const struct part *p, size_t good)
+{
+    x->d = d;
+    x->blob = p->blob;
+    x->queued = p->queued;
+    x->leaves_for = p->leaves_for;
+    x->places = p->places;
+    x->n_queued = p->n_queued;
+    x->room_queued = p->room_queued;
+    if ((good && d->results == DELIVERY_RESULT_ONE) || d->results == DELIVERY_RESULT_QUEUE)
+        TRY(queue_refused(x));
+    x->all_queued += x->n_queued;
+    if (x->n_queued == 0)
+        return OK;
+    struct queue_entry entry = {.blob = x->blob, .account = d->submitter, .sender = d->sender, .envid = d->envid, .job = slice_of(d->job), .flags = d->flags, .created = clock_now(),
+                                .expires = clock_now() + d->lifetime_s};
+    return enter_all(db, x, &entry);
+}
+
+/* The results of the variants, where the caller looks for them. */
+static void give_results(const struct delivering *x)
+{
+    for (size_t p = 0; p < x->ruled.n_first; p++)
+        for (size_t i = 0; x->ruled.from[p] && i < x->ruled.parts[p]->n_rcpts; i++)
+            x->whole->rcpts[x->ruled.from[p][i]].result = x->ruled.parts[p]->rcpts[i].result;
+}
+
+static struct error deliver_parts(struct sql *db, struct delivering *x)
+{
+    struct part *parts = arena_zero(x->arena, x->ruled.n_parts + 1, sizeof *parts);
+    size_t good = 0;
+    if (!parts)
+        return NO_MEMORY;
+    for (size_t p = 0; p < x->ruled.n_first; p++) {
+        TRY(deliver_part(db, x, x->ruled.parts[p], &parts[p]));
+        good += parts[p].good;
+        if (p == 0 && good && x->d->sent_for)
+            TRY(put_sent(db, x));
+    }
+    for (size_t p = x->ruled.n_first; good && p < x->ruled.n_parts; p++) /* journals: in the same change, when somebody has it */
+        TRY(deliver_part(db, x, x->ruled.parts[p], &parts[p]));
+    for (size_t p = 0; p < x->ruled.n_parts && (p < x->ruled.n_first || good); p++)
+        TRY(queue_part(db, x, x->ruled.parts[p], &parts[p], good));
+    give_results(x);
+    return OK;
+}
+
 static struct error deliver_change(struct sql *db, void *arg)
 {
     struct delivering *x = arg;
-    size_t good = 0;
-    if (x->d->also)
-        TRY(x->d->also(db, x->d->also_arg));
-    x->posted = false;
-    x->n_done = x->n_queued = x->room = x->room_queued = 0; /* it may run again */
+    const struct delivery *d = x->whole;
+    if (d->also)
+        TRY(d->also(db, d->also_arg));
+    x->posted = false; /* it may run again */
+    x->n_done = x->room = 0;
     x->done = NULL;
-    x->queued = NULL;
-    x->leaves_for = NULL;
-    x->delivered = 0;
-    trace_begin(&x->trace, x->arena, slice_of(x->d->job), x->d->message_id, x->d->sender);
-    trace_addf(&x->trace, x->d->results == DELIVERY_RESULT_QUEUE ? TRACE_DISTRIBUTED : TRACE_RECEIVED, SLICE(""), "%.*s%lld bytes", SLICE_ARG(x->d->origin), (long long)x->d->message->put.size);
-    TRY(message_enter(db, x->d->message, &x->blob));
-    for (size_t i = 0; i < x->d->n_rcpts; i++) {
-        struct error e = x->d->rcpts[i].result = deliver_one(db, x, &x->d->rcpts[i]);
-        if (is_hard(e))
-            return e;
-        good += e.code == ERROR_NONE;
-        if (e.code != ERROR_NONE)
-            trace_add(&x->trace, TRACE_REFUSED, x->d->rcpts[i].text, slice_of(e.text ? e.text : error_word(e.code)));
-    }
-    if ((good && x->d->results == DELIVERY_RESULT_ONE) || x->d->results == DELIVERY_RESULT_QUEUE)
-        TRY(queue_refused(x));
-    if (good && x->d->sent_for)
-        TRY(put_sent(db, x));
-    if (x->n_queued == 0)
-        return trace_put(db, &x->trace);
-    struct queue_entry entry = {.blob = x->blob, .account = x->d->submitter, .sender = x->d->sender, .envid = x->d->envid, .job = slice_of(x->d->job), .flags = x->d->flags, .created = clock_now(),
-                                .expires = clock_now() + x->d->lifetime_s};
-    TRY(enter_all(db, x, &entry));
+    x->delivered = x->all_queued = 0;
+    trace_begin(&x->trace, x->arena, slice_of(d->job), d->message_id, d->sender);
+    trace_addf(&x->trace, d->results == DELIVERY_RESULT_QUEUE ? TRACE_DISTRIBUTED : TRACE_RECEIVED, SLICE(""), "%.*s%lld bytes", SLICE_ARG(d->origin), (long long)d->message->put.size);
+    trace_append(&x->trace, &x->rules_trace);
+    TRY(deliver_parts(db, x));
     return trace_put(db, &x->trace);
 }
 
@@ -349,7 +418,7 @@ static struct error deliver_change(struct sql *db, void *arg)
 static void tell_copies(const struct delivering *x)
 {
     for (uint64_t i = 0; i < x->delivered; i++)
-        LOG_EVENT(LOG_INFO, "stored", LOG_ID(x->d->job), LOG_TEXT("account", x->copies[i].account), LOG_WORD("mailbox", "INBOX"), LOG_NUMBER("uid", x->copies[i].uid));
+        LOG_EVENT(LOG_INFO, "stored", LOG_ID(x->whole->job), LOG_TEXT("account", x->copies[i].account), LOG_WORD("mailbox", "INBOX"), LOG_NUMBER("uid", x->copies[i].uid));
 }
 
 static void tell(const struct delivery *d, struct arena *a)
@@ -404,22 +473,42 @@ static struct error look_at_head(struct delivering *x)
     return forward_marks(head, x->arena, &x->marks, &x->n_marks);
 }
 
+/* A rule refused it for everybody: nothing was stored. */
+static void tell_refused(const struct delivery *d)
+{
+    for (size_t i = 0; i < d->n_rcpts; i++)
+        trace_later(TRACE_REFUSED, slice_of(d->job), d->message_id, d->sender, d->rcpts[i].text, slice_of(d->rcpts[i].result.text ? d->rcpts[i].result.text : ""));
+}
+
+static struct error run_change(struct store *s, struct delivering *x)
+{
+    arena_init(&x->scratch, ARENA_REQUEST_MAX);
+    struct error e = store_change(s, deliver_change, x);
+    arena_free(&x->scratch);
+    TRY(e);
+    metric_add(METRIC_MAIL_DELIVERED, x->delivered);
+    if (x->all_queued) {
+        metric_add(METRIC_MAIL_QUEUED, 1);
+        LOG_EVENT(LOG_INFO, "queued", LOG_ID(x->whole->job), LOG_NUMBER("recipients", x->all_queued));
+    }
+    if (x->posted)
+        list_wake();
+    tell_copies(x);
+    return OK;
+}
+
 struct error delivery_run(struct store *s, struct delivery *d, struct arena *a)
 {
-    struct delivering x = {.d = d, .arena = a};
+    struct delivering x = {.d = d, .whole = d, .arena = a};
     TRY(look_at_head(&x));
-    arena_init(&x.scratch, ARENA_REQUEST_MAX);
-    struct error e = store_change(s, deliver_change, &x);
-    arena_free(&x.scratch);
+    trace_begin(&x.rules_trace, a, slice_of(d->job), d->message_id, d->sender);
+    struct error e = rules_apply(s, d, &x.rules_trace, a, &x.ruled);
+    if (e.code == ERROR_NONE && x.ruled.refused)
+        tell_refused(d);
+    else if (e.code == ERROR_NONE)
+        e = run_change(s, &x);
+    rules_done(&x.ruled, d);
     TRY(e);
-    metric_add(METRIC_MAIL_DELIVERED, x.delivered);
-    if (x.n_queued) {
-        metric_add(METRIC_MAIL_QUEUED, 1);
-        LOG_EVENT(LOG_INFO, "queued", LOG_ID(d->job), LOG_NUMBER("recipients", x.n_queued));
-    }
-    if (x.posted)
-        list_wake();
-    tell_copies(&x);
     tell(d, a);
     return OK;
 }

@@ -18,6 +18,7 @@ struct delivery_rcpt {
     struct slice text;       /* as it is passed on to another server */
     struct slice orcpt;      /* as given, xtext; or p NULL */
     int notify;
+    bool sent_on;            /* a rule names it: it may stand elsewhere, whoever sends */
     struct error result;     /* out */
 };
 

@@ -62,6 +62,15 @@ void trace_addf(struct trace *t, enum trace_what what, struct slice recipient, c
     trace_add(t, what, recipient, slice_make(text, n < 0 ? 0 : n > DETAIL_MAX ? DETAIL_MAX : (size_t)n));
 }
 
+void trace_append(struct trace *t, const struct trace *more)
+{
+    t->failed |= more->failed;
+    if (more->n == 0 || t->failed || !make_room(t, more->n))
+        return;
+    memcpy(t->text + t->n, more->text, more->n);
+    t->n += more->n;
+}
+
 struct error trace_put(struct sql *db, const struct trace *t)
 {
     if (t->failed)

@@ -45,6 +45,8 @@ void trace_begin(struct trace *t, struct arena *a, struct slice job, struct slic
 /* Control characters become blanks; a detail is cut at 500 bytes. Thread: whoever owns the arena. */
 void trace_add(struct trace *t, enum trace_what what, struct slice recipient, struct slice detail);
 void trace_addf(struct trace *t, enum trace_what what, struct slice recipient, const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* The events of another one behind its own. */
+void trace_append(struct trace *t, const struct trace *more);
 /* In a change. Nothing was added: writes nothing. ERROR_MEMORY, ERROR_FULL, ERROR_IO. */
 struct error trace_put(struct sql *db, const struct trace *t);
 
