@@ -24,6 +24,7 @@
     X(MAIL_RECEIVED_BYTES,         "mail_received_bytes_total",        "",                         "bytes of accepted messages")        \
     X(MAIL_DELIVERED,              "mail_delivered_total",             "",                         "copies put into mailboxes")         \
     X(MAIL_REFUSED,                "mail_refused_total",               "",                         "recipients and messages refused")   \
+    X(MAIL_FILTERED,               "mail_filtered_total",              "",                         "transactions, recipients and messages that a filter refused") \
     X(SENDING_REFUSED,             "sending_refused_total",            "",                         "times that an account was stopped by its sending limit or block") \
     X(MAIL_QUEUED,                 "mail_queued_total",                "",                         "messages put into the queue")       \
     X(IMAP_COMMANDS,               "commands_total",                   "service=\"imap\"",         "commands run")                      \

@@ -46,6 +46,11 @@
     X(sending_day,        "sending.day",             NUMBER, "5000",                     0,        1000000000,        "",                 "The same in a day.") \
     X(sending_app_hour,   "sending.app_hour",        NUMBER, "500",                      0,        1000000000,        "",                 "Recipients in an hour of one app password, where its account has no limits of its own; 0: any number.") \
     X(sending_app_day,    "sending.app_day",         NUMBER, "2000",                     0,        1000000000,        "",                 "The same in a day.") \
+    X(filter_trusted,     "filter.trusted",          LIST,   "",                         0,        0,                 "",                 "Networks whose mail is not limited, not looked up in block lists and not greylisted: your own servers, a smart host, a backup MX.") \
+    X(rate_address,       "filter.rate_address",     NUMBER, "1000",                     0,        1000000,           "",                 "Messages a minute that are taken from one address elsewhere; 0: any number.") \
+    X(rate_network,       "filter.rate_network",     NUMBER, "3000",                     0,        1000000,           "",                 "Messages a minute from one network (IPv4 /24, IPv6 /64); 0: any number.") \
+    X(rate_recipients,    "filter.rate_recipients",  NUMBER, "10000",                    0,        10000000,          "",                 "Recipients a minute from one network; 0: any number.") \
+    X(rate_sender,        "filter.rate_sender",      NUMBER, "0",                        0,        1000000,           "",                 "Messages a minute with one envelope sender from elsewhere; 0: any number.") \
     R(loops,              "threads.loops",           NUMBER, "2",                        1,        64,                "",                 "Event loop threads.") \
     R(workers,            "threads.workers",         NUMBER, "32",                       4,        256,               "",                 "Worker threads.") \
     R(readers,            "threads.readers",         NUMBER, "8",                        1,        64,                "",                 "Read-only database connections.") \

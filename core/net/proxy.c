@@ -10,6 +10,7 @@
 
 #include "core/log.h"
 #include "core/net/internal.h"
+#include "core/net/network.h"
 
 enum { V1_MAX = 107, V2_HEAD = 16, V2_MAX = 536 };
 
@@ -134,4 +135,9 @@ int proxy_trusts(const char *networks, const char *address)
             return 1;
     }
     return 0;
+}
+
+bool network_has(const char *networks, const char *address)
+{
+    return proxy_trusts(networks, address) != 0;
 }

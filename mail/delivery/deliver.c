@@ -30,7 +30,7 @@ struct delivering {
     size_t n_queued, room_queued;
     uint32_t *places; /* finds a queued address, as its number + 1: 2 * room_queued of them */
     struct copy {
-        struct slice account;
+        struct slice account, mailbox;
         uint32_t uid;
     } *copies; /* what was put where: for the log */
     size_t room_copies;
@@ -77,7 +77,7 @@ static struct error account_name(struct sql *db, int64_t account, struct arena *
     return name->p ? OK : NO_MEMORY;
 }
 
-static struct error note_copy(struct sql *db, struct delivering *x, int64_t account, uint32_t uid)
+static struct error note_copy(struct sql *db, struct delivering *x, int64_t account, struct slice mailbox, uint32_t uid)
 {
     if (x->delivered == x->room_copies) {
         size_t room = x->room_copies ? x->room_copies * 2 : 8;
@@ -88,7 +88,19 @@ static struct error note_copy(struct sql *db, struct delivering *x, int64_t acco
     }
     struct copy *c = &x->copies[x->delivered++];
     c->uid = uid;
+    c->mailbox = slice_eq(mailbox, SLICE("INBOX")) ? SLICE("INBOX") : arena_copy(x->arena, mailbox);
     return account_name(db, account, x->arena, &c->account);
+}
+
+/* INBOX by its key, since RENAME leaves an INBOX (RFC 9051 6.3.6); Junk by its role: without one the message is not hidden. */
+static struct error find_target(struct sql *db, struct delivering *x, int64_t account, struct collection *out)
+{
+    if (x->d->junk) {
+        struct error e = collection_find_role(db, account, COLLECTION_MAILBOX, ROLE_JUNK, &x->scratch, out);
+        if (e.code != ERROR_NOT_FOUND)
+            return e;
+    }
+    return collection_find(db, account, COLLECTION_MAILBOX, 0, SLICE("INBOX"), &x->scratch, out);
 }
 
 static struct error put(struct sql *db, struct delivering *x, int64_t account, const struct delivery_rcpt *r)
@@ -99,13 +111,13 @@ static struct error put(struct sql *db, struct delivering *x, int64_t account, c
     struct collection inbox;
     uint32_t uid;
     int64_t modseq;
-    TRY(collection_find(db, account, COLLECTION_MAILBOX, 0, SLICE("INBOX"), &x->scratch, &inbox)); /* by its key: RENAME leaves an INBOX (RFC 9051 6.3.6) */
+    TRY(find_target(db, x, account, &inbox));
     struct item_new item = {.account = account, .blob = x->blob, .size = x->d->message->put.size, .received = clock_now()};
     TRY(item_add(db, (struct actor){0, 0}, inbox.id, &item, &uid, &modseq));
     *place_of(x, account) = account;
     x->n_done++;
-    TRY(note_copy(db, x, account, uid));
-    trace_addf(&x->trace, TRACE_STORED, r->text, "in INBOX of %.*s as uid %u", SLICE_ARG(x->copies[x->delivered - 1].account), uid);
+    TRY(note_copy(db, x, account, inbox.name, uid));
+    trace_addf(&x->trace, TRACE_STORED, r->text, "in %.*s of %.*s as uid %u", SLICE_ARG(inbox.name), SLICE_ARG(x->copies[x->delivered - 1].account), uid);
     return OK;
 }
 
@@ -409,6 +421,8 @@ static struct error deliver_change(struct sql *db, void *arg)
     x->delivered = x->all_queued = 0;
     trace_begin(&x->trace, x->arena, slice_of(d->job), d->message_id, d->sender);
     trace_addf(&x->trace, d->results == DELIVERY_RESULT_QUEUE ? TRACE_DISTRIBUTED : TRACE_RECEIVED, SLICE(""), "%.*s%lld bytes", SLICE_ARG(d->origin), (long long)d->message->put.size);
+    for (size_t i = 0; i < d->n_notes; i++)
+        trace_add(&x->trace, TRACE_FILTERED, SLICE(""), d->notes[i]);
     trace_append(&x->trace, &x->rules_trace);
     TRY(deliver_parts(db, x));
     return trace_put(db, &x->trace);
@@ -418,7 +432,7 @@ static struct error deliver_change(struct sql *db, void *arg)
 static void tell_copies(const struct delivering *x)
 {
     for (uint64_t i = 0; i < x->delivered; i++)
-        LOG_EVENT(LOG_INFO, "stored", LOG_ID(x->whole->job), LOG_TEXT("account", x->copies[i].account), LOG_WORD("mailbox", "INBOX"), LOG_NUMBER("uid", x->copies[i].uid));
+        LOG_EVENT(LOG_INFO, "stored", LOG_ID(x->whole->job), LOG_TEXT("account", x->copies[i].account), LOG_TEXT("mailbox", x->copies[i].mailbox), LOG_NUMBER("uid", x->copies[i].uid));
 }
 
 static void tell(const struct delivery *d, struct arena *a)

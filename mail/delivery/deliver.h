@@ -42,6 +42,9 @@ struct delivery {
     struct slice origin;          /* for the trace: "from 192.0.2.1 by smtp, "; or empty */
     struct slice message_id;      /* p NULL: delivery_run reads it from the message */
     int64_t sent_for;             /* a shared mailbox whose Sent gets a copy, \\Seen, when somebody has the message; 0: none */
+    bool junk;                    /* into Junk instead of the INBOX */
+    const struct slice *notes;    /* what filters decided: for the trace */
+    size_t n_notes;
     struct error (*also)(struct sql *db, void *arg); /* or NULL: first in the same change; when it fails nothing is done */
     void *also_arg;
 };

@@ -57,6 +57,7 @@ static const struct row *find_row(struct slice verb)
 
 void smtp_transaction_reset(struct smtp_session *s)
 {
+    smtp_filters_reset(s); /* what it knows of the transaction lies in the arena */
     if (s->receiving)
         blob_put_drop(&s->message.put);
     s->receiving = 0;
@@ -95,6 +96,8 @@ static struct error session_open(struct connection *c)
 static void session_close(struct connection *c)
 {
     struct smtp_session *s = c->session;
+    smtp_filters_close(s);
+    s->filters = 0;
     smtp_transaction_reset(s);
     arena_free(&s->sasl_arena);
     free(s);
@@ -219,6 +222,8 @@ static enum run bare_line_end(struct connection *c)
 static enum run session_run(struct connection *c)
 {
     struct smtp_session *s = c->session;
+    if (s->filter_waits)
+        return smtp_filters_go_on(c);
     if (s->mode == MODE_DATA)
         return smtp_data_more(c);
     if (s->mode == MODE_BDAT)

@@ -69,10 +69,11 @@ static void reply_all(struct connection *c, int code, const char *enhanced, cons
         smtp_reply(c, code, enhanced, text);
 }
 
+enum { TRACED_MAX = 100 };
+
 /* A message that is not taken: a line for each recipient, written with others (no sync of its own). */
 static void trace_refusal(struct smtp_session *s, const char *why)
 {
-    enum { TRACED_MAX = 100 };
     for (size_t i = 0; i < s->n_rcpts && i < TRACED_MAX; i++)
         trace_later(TRACE_REFUSED, slice_of(s->job), SLICE(""), s->sender, s->rcpts[i].text, slice_of(why));
 }
@@ -123,17 +124,21 @@ static void tell_results(struct connection *c, const struct delivery *d)
         smtp_reply_error(c, first_bad);
 }
 
-static struct error store_message(struct connection *c, struct delivery *d)
+/* The last byte is there: the head may still wait for its end. */
+static struct error complete(struct connection *c)
 {
     struct smtp_session *s = c->session;
     if (!s->head_done) {
         s->head_done = 1;
         TRY(trace_head(c, s));
     }
-    if (s->wrong)
-        return OK;
+    return s->wrong ? OK : blob_put_end(&s->message.put);
+}
+
+static struct error store_message(struct connection *c, struct delivery *d)
+{
+    struct smtp_session *s = c->session;
     int64_t since = clock_us();
-    TRY(blob_put_end(&s->message.put));
     TRY(message_prepare(&s->message, &s->arena));
     struct error e = delivery_run(s->server->store, d, &s->arena);
     metric_observe(HISTOGRAM_MAIL_DELIVERY, clock_us() - since);
@@ -149,7 +154,16 @@ static struct slice origin(struct connection *c)
     return text ? slice_of(text) : SLICE("");
 }
 
-static enum run finish(struct connection *c)
+static enum run not_stored(struct connection *c, struct error e)
+{
+    struct smtp_session *s = c->session;
+    LOG_EVENT(LOG_ERROR, "message-not-stored", LOG_ID(s->job), LOG_TEXT("from", s->sender), LOG_FAILURE(e));
+    trace_refusal(s, e.text ? e.text : "the message cannot be stored right now");
+    reply_all(c, e.code == ERROR_FULL ? 452 : 451, e.code == ERROR_FULL ? "4.3.1" : "4.3.0", "the message cannot be stored right now, try again later");
+    return over(c, RUN_NEXT);
+}
+
+static enum run deliver(struct connection *c)
 {
     struct smtp_session *s = c->session;
     struct delivery d = {.message = &s->message, .sender = s->sender, .envid = s->envid, .flags = s->flags, .submitter = s->account, .lifetime_s = s->server->config->queue_lifetime / 1000,
@@ -159,26 +173,96 @@ static enum run finish(struct connection *c)
         d.also = sending_take;
         d.also_arg = &taking;
     }
-    struct error e = s->wrong ? OK : store_message(c, &d);
-    if (refuse_wrong(c))
-        return over(c, RUN_NEXT);
+    if (s->filters) {
+        d.junk = s->mail.junk;
+        d.notes = s->mail.notes;
+        d.n_notes = s->mail.n_notes;
+    }
+    struct error e = store_message(c, &d);
     if (e.code != ERROR_NONE && taking.now.why != SENDING_FREE && e.text == sending_sentence(&taking.now)) { /* other sessions of the account were faster */
         trace_refusal(s, e.text);
         smtp_sending_refuse(c, &taking.now);
         return over(c, RUN_NEXT);
     }
-    if (e.code != ERROR_NONE) {
-        LOG_EVENT(LOG_ERROR, "message-not-stored", LOG_ID(s->job), LOG_TEXT("from", s->sender), LOG_FAILURE(e));
-        trace_refusal(s, e.text ? e.text : "the message cannot be stored right now");
-        reply_all(c, e.code == ERROR_FULL ? 452 : 451, e.code == ERROR_FULL ? "4.3.1" : "4.3.0", "the message cannot be stored right now, try again later");
-        return over(c, RUN_NEXT);
-    }
+    if (e.code != ERROR_NONE)
+        return not_stored(c, e);
     metric_add(METRIC_MAIL_RECEIVED, 1);
     metric_add(METRIC_MAIL_RECEIVED_BYTES, (uint64_t)s->received);
     LOG_EVENT(LOG_INFO, "received", LOG_ID(s->job), LOG_TEXT("from", s->sender), LOG_WORD("peer", c->peer), LOG_NUMBER("size", s->received), LOG_NUMBER("recipients", s->n_rcpts),
               LOG_TEXT("message-id", d.message_id));
     tell_results(c, &d);
     return over(c, RUN_NEXT);
+}
+
+/* --- filters at the end of the message */
+
+/* The message anew, with what they changed; what this server put on top stays there. */
+static struct error rewrite(struct smtp_session *s, struct slice bytes)
+{
+    struct message fresh = {0};
+    struct buffer content = {0};
+    struct error e = filter_rewrite(&s->mail, &content);
+    blob_put_begin(s->server->store, &fresh.put);
+    if (e.code == ERROR_NONE)
+        e = blob_put_add(&fresh.put, slice_first(bytes, s->on_top));
+    if (e.code == ERROR_NONE)
+        e = blob_put_add(&fresh.put, buffer_slice(&content));
+    if (e.code == ERROR_NONE)
+        e = blob_put_end(&fresh.put);
+    buffer_free(&content);
+    if (e.code != ERROR_NONE) {
+        blob_put_drop(&fresh.put);
+        return e;
+    }
+    blob_put_drop(&s->message.put);
+    s->message = fresh;
+    return OK;
+}
+
+static enum run message_filtered(struct connection *c)
+{
+    struct smtp_session *s = c->session;
+    const struct filter_mail *m = &s->mail;
+    if (m->code) {
+        for (size_t i = 0; i < s->n_rcpts && i < TRACED_MAX; i++)
+            smtp_filter_refuse(c, s->rcpts[i].text);
+        reply_all(c, m->code, m->enhanced, m->text);
+        return over(c, RUN_NEXT);
+    }
+    s->n_rcpts = m->n_rcpts; /* a filter may take some away, and add some */
+    s->rcpts = m->rcpts;
+    if (m->discard || s->n_rcpts == 0) {
+        LOG_EVENT(LOG_INFO, "filter-discarded", LOG_ID(s->job), LOG_WORD("filter", m->who), LOG_TEXT("from", s->sender), LOG_WORD("peer", c->peer));
+        for (size_t i = 0; i < s->n_rcpts && i < TRACED_MAX; i++)
+            trace_later(TRACE_DROPPED, slice_of(s->job), SLICE(""), s->sender, s->rcpts[i].text, m->n_notes ? m->notes[m->n_notes - 1] : SLICE("by a filter"));
+        smtp_reply(c, 250, "2.0.0", arena_printf(&c->arena, "accepted as %s", s->job));
+        return over(c, RUN_NEXT);
+    }
+    struct slice bytes;
+    struct error e = m->edits || m->body.p ? blob_put_bytes(&s->message.put, &bytes) : OK;
+    if (e.code == ERROR_NONE && (m->edits || m->body.p))
+        e = rewrite(s, bytes);
+    return e.code == ERROR_NONE ? deliver(c) : not_stored(c, e);
+}
+
+static enum run finish(struct connection *c)
+{
+    struct smtp_session *s = c->session;
+    struct slice bytes;
+    struct error e = complete(c);
+    if (refuse_wrong(c))
+        return over(c, RUN_NEXT);
+    if (e.code == ERROR_NONE && !s->filters)
+        return deliver(c);
+    if (e.code == ERROR_NONE)
+        e = blob_put_bytes(&s->message.put, &bytes);
+    if (e.code != ERROR_NONE)
+        return not_stored(c, e);
+    s->mail.content = slice_after(bytes, s->on_top);
+    s->mail.flags = s->flags;
+    s->mail.rcpts = s->rcpts;
+    s->mail.n_rcpts = s->n_rcpts;
+    return smtp_filters(c, FILTER_END, message_filtered);
 }
 
 /* --- DATA */

@@ -97,6 +97,20 @@ static int read_mail_parameters(struct slice args, struct mail_parameters *p, co
     return 0;
 }
 
+/* The second half of MAIL. */
+static enum run sender_filtered(struct connection *c)
+{
+    struct smtp_session *s = c->session;
+    if (s->mail.code) {
+        smtp_filter_refuse(c, SLICE(""));
+        smtp_reply(c, s->mail.code, s->mail.enhanced, s->mail.text);
+        smtp_transaction_reset(s);
+        return RUN_NEXT;
+    }
+    smtp_reply(c, 250, "2.1.0", "sender accepted");
+    return RUN_NEXT;
+}
+
 static enum run accept_sender(struct connection *c, const struct path *from, const struct mail_parameters *p)
 {
     struct smtp_session *s = c->session;
@@ -110,8 +124,7 @@ static enum run accept_sender(struct connection *c, const struct path *from, con
     if (p->envid.p)
         s->envid = arena_copy(&s->arena, p->envid);
     (void)snprintf(s->job, sizeof s->job, "%s.%llx", c->id, (unsigned long long)clock_us() & 0xFFFFFFFFFU);
-    smtp_reply(c, 250, "2.1.0", "sender accepted");
-    return RUN_NEXT;
+    return smtp_filters(c, FILTER_MAIL, sender_filtered);
 }
 
 /* May this session use this sender: submission only with an address of the account; from outside never with one of ours. */

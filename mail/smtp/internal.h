@@ -7,6 +7,7 @@
 #include "core/options.h"
 #include "core/server.h"
 #include "mail/delivery/deliver.h"
+#include "mail/filter/filter.h"
 #include "mail/filter/sending.h"
 #include "mail/smtp/path.h"
 #include "mail/smtp/smtp.h"
@@ -15,6 +16,8 @@ enum { LINE_MAX_BYTES = 2048, AUTH_LINE_MAX = 12288, HEAD_MAX = 256 * 1024, TINY
 enum { BAD_COMMANDS_MAX = 20, IDLE_COMMANDS_MAX = 100, AUTH_ABORTS_FREE = 10, UNKNOWN_RCPTS_MAX = 20, UNKNOWN_RCPTS_FREE = 5 };
 /* The whole of a command line, and of a message, may take that many times the idle time, a message a second more for each so many bytes. */
 enum { STAGE_IDLE_TIMES = 2, SLOWEST_BYTES_A_SECOND = 512 };
+
+enum { SMTP_FILTERS_MAX = 16 };
 
 enum smtp_mode { MODE_COMMAND, MODE_AUTH, MODE_DATA, MODE_BDAT };
 enum body_type { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
@@ -53,6 +56,17 @@ struct smtp_session {
     uint32_t *places;         /* recipient.c: finds a recipient by its address */
     size_t room_places;
     char job[24];
+    /* filters.c */
+    unsigned filters;         /* those wanted in this transaction */
+    int filter_waits;         /* one of them waits for an answer: run goes on there */
+    size_t filter_at;
+    enum filter_stage filter_stage;
+    enum run (*filtered)(struct connection *c); /* the command's second half */
+    void *filter_states[SMTP_FILTERS_MAX];
+    struct filter_mail mail;
+    struct delivery_rcpt pending; /* RCPT: until the filters have said yes */
+    size_t on_top;            /* bytes of the message that this server put in front of what came */
+
     struct sending_count sending;   /* of the account, as MAIL found it */
     int sending_told;
 
@@ -90,6 +104,12 @@ enum run smtp_rcpt(struct connection *c, struct slice args);
 bool smtp_sending_mail(struct connection *c);
 bool smtp_sending_rcpt(struct connection *c);
 void smtp_sending_refuse(struct connection *c, const struct sending_count *s);
+/* filters.c: runs a stage, then `then`, which looks at s->mail.code; all of the session's filters may wait in between. */
+enum run smtp_filters(struct connection *c, enum filter_stage stage, enum run (*then)(struct connection *c));
+enum run smtp_filters_go_on(struct connection *c);
+void smtp_filter_refuse(struct connection *c, struct slice rcpt);
+void smtp_filters_reset(struct smtp_session *s);
+void smtp_filters_close(struct smtp_session *s);
 /* auth.c */
 enum run smtp_auth(struct connection *c, struct slice args);
 enum run smtp_auth_line(struct connection *c, struct slice line);

@@ -186,6 +186,42 @@ static enum run refuse(struct connection *c, const struct address *to, struct er
     return e.code == ERROR_NOT_FOUND && s->kind == SMTP_MX ? guesser(c) : RUN_NEXT;
 }
 
+static enum run take(struct connection *c, const struct delivery_rcpt *r)
+{
+    struct error e = keep(c->session, r);
+    if (e.code != ERROR_NONE)
+        return refuse(c, &r->address, e);
+    smtp_reply(c, 250, "2.1.5", "recipient accepted");
+    return RUN_NEXT;
+}
+
+/* The second half of RCPT. */
+static enum run rcpt_filtered(struct connection *c)
+{
+    struct smtp_session *s = c->session;
+    if (!s->mail.code)
+        return take(c, &s->pending);
+    smtp_filter_refuse(c, s->pending.text);
+    smtp_reply(c, s->mail.code, s->mail.enhanced, s->mail.text);
+    return RUN_NEXT;
+}
+
+/* It may wait, so it must not lie in the input. */
+static enum run ask_filters(struct connection *c, const struct delivery_rcpt *r)
+{
+    struct smtp_session *s = c->session;
+    s->pending = *r;
+    s->pending.address.local = arena_copy(&s->arena, r->address.local);
+    s->pending.address.domain = arena_copy(&s->arena, r->address.domain);
+    s->pending.text = arena_copy(&s->arena, r->text);
+    if (r->orcpt.p)
+        s->pending.orcpt = arena_copy(&s->arena, r->orcpt);
+    if (!s->pending.address.local.p || !s->pending.address.domain.p || !s->pending.text.p || (r->orcpt.p && !s->pending.orcpt.p))
+        return refuse(c, &r->address, error_make(ERROR_MEMORY, "no memory for recipients"));
+    s->mail.rcpt = &s->pending;
+    return smtp_filters(c, FILTER_RCPT, rcpt_filtered);
+}
+
 enum run smtp_rcpt(struct connection *c, struct slice args)
 {
     struct smtp_session *s = c->session;
@@ -214,10 +250,12 @@ enum run smtp_rcpt(struct connection *c, struct slice args)
     if (!again && !smtp_sending_rcpt(c))
         return RUN_NEXT;
     struct error e = again ? OK : check_rcpt(c, &r.address);
-    if (e.code == ERROR_NONE && (!again || s->kind == SMTP_LMTP)) /* RFC 2033 4.2: a reply for each RCPT, also for the same one twice */
-        e = keep(s, &r);
     if (e.code != ERROR_NONE)
         return refuse(c, &r.address, e);
+    if (!again && s->filters)
+        return ask_filters(c, &r);
+    if (!again || s->kind == SMTP_LMTP) /* RFC 2033 4.2: a reply for each RCPT, also for the same one twice */
+        return take(c, &r);
     smtp_reply(c, 250, "2.1.5", "recipient accepted");
     return RUN_NEXT;
 }

@@ -220,6 +220,7 @@ struct error trace_head(struct connection *c, struct smtp_session *s)
         fields = SLICE("");
     check_head(c, s, head, fields);
     write_trace(c, s, &out);
+    s->on_top = buffer_length(&out);
     if (s->kind == SMTP_SUBMISSION)
         add_missing(s, fields, &out);
     if (!begins_with_field(head))
