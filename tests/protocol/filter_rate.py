@@ -32,7 +32,7 @@ def test_an_address_that_is_too_fast_is_told_to_come_later_and_others_of_its_net
     reply = mail(slow, "192.0.2.1", "u4@x.example")
     assert (reply.code, reply.enhanced) == (450, "4.7.1") and "your address" in reply.text
     assert mail(slow, "192.0.2.2", "u5@x.example").code == 250
-    assert slow.metrics()["kantor_mail_filtered_total"] >= 1
+    assert "filter-refused" in slow.log() and "filter=rate" in slow.log()
 
 
 def test_a_network_is_one_of_many_addresses(slow):
@@ -55,7 +55,7 @@ def test_recipients_are_counted_and_the_refusal_is_told(slow):
     assert codes == [250] * 8 + [450]
     assert c.data(MAIL).code == 250
     story = json.loads(slow.ctl("trace", "--recipient", "many9@kantor.example", "--json"))
-    assert story[-1]["event"] == "refused" and "450 4.7.1" in story[-1]["detail"]
+    assert ["450 4.7.1" in e["detail"] for e in story if e["event"] == "refused"] == [True]
 
 
 def test_trusted_networks_and_this_machine_are_not_counted(slow):
