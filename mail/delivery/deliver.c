@@ -185,6 +185,20 @@ static struct error enqueue_leaving(struct delivering *x, struct slice address, 
     return OK;
 }
 
+/* Where a rule sends it, outside. */
+static struct error enqueue_sent_on(struct delivering *x, const struct delivery_rcpt *r)
+{
+    size_t before = x->n_queued;
+    if (!r->sent_on_for)
+        return enqueue(x, r->text, r, slice_make(NULL, 0));
+    if (forward_was_here(x->marks, x->n_marks, r->sent_on_for, &x->scratch))
+        return error_make(ERROR_LOOP, "the message left here for this address before: it is in a loop");
+    TRY(enqueue(x, r->text, r, slice_make(NULL, 0)));
+    if (x->n_queued > before)
+        x->leaves_for[before] = r->sent_on_for;
+    return OK;
+}
+
 /* A mailbox that could not take the message while others did. */
 static struct error enqueue_refused(struct sql *db, struct delivering *x, int64_t id, const struct delivery_rcpt *r, struct error why)
 {
@@ -257,7 +271,9 @@ static struct error deliver_one(struct sql *db, struct delivering *x, struct del
     struct error e = address_resolve(db, &r->address, &x->scratch, &to);
     if (e.code == ERROR_NONE && to.n_foreign && forward_was_here(x->marks, x->n_marks, r, &x->scratch))
         return error_make(ERROR_LOOP, "the message left here for this address before: it is in a loop");
-    if (e.code == ERROR_UNSUPPORTED && (x->d->submitter || r->sent_on))
+    if (e.code == ERROR_UNSUPPORTED && r->sent_on)
+        return enqueue_sent_on(x, r);
+    if (e.code == ERROR_UNSUPPORTED && x->d->submitter)
         return enqueue(x, r->text, r, slice_make(NULL, 0));
     TRY(e);
     return put_all(db, x, &to, r);

@@ -19,6 +19,7 @@ struct delivery_rcpt {
     struct slice orcpt;      /* as given, xtext; or p NULL */
     int notify;
     bool sent_on;            /* a rule names it: it may stand elsewhere, whoever sends */
+    const struct delivery_rcpt *sent_on_for; /* whose mail it is: like a forward of his; or NULL */
     struct error result;     /* out */
 };
 

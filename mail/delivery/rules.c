@@ -280,10 +280,12 @@ static bool refuse(const struct making *m, struct delivery *d)
     return n == d->n_rcpts || (n && d->results == DELIVERY_RESULT_ONE);
 }
 
-static struct error redirect(const struct verdict *v, struct delivery_rcpt *r, struct arena *a)
+/* Like a forward of the recipient: his mark in front, his domain's sender. */
+static struct error redirect(const struct verdict *v, const struct delivery_rcpt *of, struct delivery_rcpt *r, struct arena *a)
 {
     if (!v->redirect.p)
         return OK;
+    r->sent_on_for = of;
     TRY(address_parse(v->redirect, a, &r->address));
     r->text = v->redirect;
     r->orcpt = slice_make(NULL, 0);
@@ -310,7 +312,7 @@ static struct error add_part(struct making *m, struct delivery *d, size_t first,
             continue;
         from[part->n_rcpts] = i;
         part->rcpts[part->n_rcpts] = d->rcpts[i];
-        TRY(redirect(&m->verdicts[i], &part->rcpts[part->n_rcpts++], a));
+        TRY(redirect(&m->verdicts[i], &d->rcpts[i], &part->rcpts[part->n_rcpts++], a));
     }
     if (v->variant[0]) {
         struct content_change change = {v->fields, v->disclaimer};

@@ -138,7 +138,8 @@ def test_a_redirect_goes_elsewhere_instead(domain):
     domain.rule("go", "--direction", "in", "--recipient", domain.a, "--redirect", away)
     domain.receive(to=[domain.a, domain.b])
     domain.box(domain.b, 1)
-    assert len(domain.queued(away)) == 1
+    assert len(domain.queued(away)) == 1 and domain.queued_head(away)[0] == "Delivered-To: " + domain.a
+    assert domain.receive(b"Delivered-To: " + domain.a.encode() + b"\r\n" + PLAIN).enhanced == "5.4.6"
     with domain.server.imap(domain.a, select="INBOX") as c:
         assert c.exists == 0
     told = [(e["event"], e["recipient"]) for e in json.loads(domain.server.ctl("trace", "--recipient", domain.a, "--json"))]
