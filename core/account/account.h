@@ -123,10 +123,11 @@ struct error member_list(struct sql *db, int64_t group, struct arena *a, struct 
 /* What may stand between a local part and its detail (option mail.detail_separator), "" for nothing; "+" until it is called. Before threads. */
 void address_set_separators(const char *text);
 
-enum list_role { LIST_NONE, LIST_POST, LIST_BOUNCES, LIST_OWNER, LIST_LEAVE }; /* list.h; stored, never renumbered */
+enum list_role { LIST_NONE, LIST_POST, LIST_BOUNCES, LIST_OWNER, LIST_LEAVE, LIST_LEFT }; /* list.h; stored, never renumbered */
 struct resolved_list {
     int64_t account;
     enum list_role role;
+    struct slice token; /* LIST_LEFT */
 };
 
 struct resolved {

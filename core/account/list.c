@@ -1,7 +1,11 @@
 /* core/account/list.c -- rows of lists, their addresses, who may post */
 #include "core/account/list.h"
 
+#include <openssl/rand.h>
+
 #include "core/cleanup.h"
+
+enum { DAY_S = 86400 };
 
 #define NO_MEMORY error_make(ERROR_MEMORY, "no memory for a list")
 
@@ -40,6 +44,9 @@ struct error list_unset(struct sql *db, int64_t account)
     SCOPED(sql_done) struct sql_stmt *bounces = sql_use(db, "DELETE FROM listbounce WHERE list = $1");
     sql_bind_int(bounces, 1, account);
     TRY(sql_run(bounces));
+    SCOPED(sql_done) struct sql_stmt *leaving = sql_use(db, "DELETE FROM listleave WHERE list = $1");
+    sql_bind_int(leaving, 1, account);
+    TRY(sql_run(leaving));
     SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "DELETE FROM list WHERE account = $1");
     sql_bind_int(st, 1, account);
     TRY(sql_run(st));
@@ -80,39 +87,119 @@ static struct error list_of(struct sql *db, int64_t domain, struct slice local, 
     return account ? list_get(db, account, a, list) : error_make(ERROR_NOT_FOUND, "no list");
 }
 
-/* Where the last "-bounces-" begins; n: nowhere. */
-static size_t bounces_at(struct slice local)
+/* Where the last such word begins; n: nowhere. */
+static size_t word_at(struct slice local, struct slice word)
 {
-    static const struct slice word = {"-bounces-", 9};
     for (size_t i = local.n; i-- > 1;)
         if (slice_starts(slice_after(local, i), word))
             return i;
     return local.n;
 }
 
-struct error list_service(struct sql *db, int64_t domain, struct slice local, struct arena *a, struct list *list, enum list_role *role)
+struct error list_service(struct sql *db, int64_t domain, struct slice local, struct arena *a, struct list *list, enum list_role *role, struct slice *token)
 {
     static const struct {
-        struct slice end;
+        struct slice word;
         enum list_role role;
-    } ends[] = {{{"-owner", 6}, LIST_OWNER}, {{"-leave", 6}, LIST_LEAVE}};
+        bool ends; /* else a secret or token follows */
+    } words[] = {{{"-bounces-", 9}, LIST_BOUNCES, false}, {{"-leave-", 7}, LIST_LEFT, false}, {{"-owner", 6}, LIST_OWNER, true}, {{"-leave", 6}, LIST_LEAVE, true}};
     *role = LIST_NONE;
-    size_t at = bounces_at(local);
-    if (at < local.n) {
-        struct error e = list_of(db, domain, slice_first(local, at), a, list);
-        if (e.code == ERROR_NONE)
-            *role = slice_eq(slice_after(local, at + 9), list->secret) ? LIST_BOUNCES : LIST_NONE;
-        return e.code == ERROR_NOT_FOUND ? OK : e;
-    }
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-        if (local.n <= ends[i].end.n || !slice_ends(local, ends[i].end))
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        size_t at = word_at(local, words[i].word);
+        if (at == local.n || (words[i].ends && at + words[i].word.n != local.n))
             continue;
-        struct error e = list_of(db, domain, slice_first(local, local.n - ends[i].end.n), a, list);
-        if (e.code == ERROR_NONE)
-            *role = ends[i].role;
-        return e.code == ERROR_NOT_FOUND ? OK : e;
+        struct error e = list_of(db, domain, slice_first(local, at), a, list);
+        if (e.code == ERROR_NOT_FOUND)
+            continue;
+        TRY(e);
+        *token = slice_after(local, at + words[i].word.n);
+        if (words[i].role != LIST_BOUNCES || slice_eq(*token, list->secret))
+            *role = words[i].role;
+        return OK;
     }
     return OK;
+}
+
+/* --- leaving */
+
+struct error list_random(char text[11])
+{
+    static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789"; /* 32 of them */
+    unsigned char random[10];
+    if (RAND_bytes(random, sizeof random) != 1)
+        return error_make(ERROR_IO, "no random bytes");
+    for (size_t i = 0; i < sizeof random; i++)
+        text[i] = letters[random[i] & 31];
+    text[10] = '\0';
+    return OK;
+}
+
+/* Only direct members: who is there through a group is the group's. */
+static struct error is_direct(struct sql *db, int64_t list, int64_t account, struct slice foreign, bool *yes)
+{
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT 1 FROM member WHERE account = $1 AND ((member <> 0 AND member = $2) OR (member = 0 AND address = $3)) LIMIT 1");
+    sql_bind_int(st, 1, list);
+    sql_bind_int(st, 2, account);
+    sql_bind_text(st, 3, foreign);
+    *yes = sql_row(st);
+    return sql_result(st);
+}
+
+struct error list_leave_ask(struct sql *db, int64_t list, struct slice address, struct slice token, int64_t now, struct arena *a)
+{
+    struct account account = {.id = 0};
+    bool member;
+    struct error e = account_find(db, address, a, &account);
+    if (e.code != ERROR_NONE && e.code != ERROR_NOT_FOUND)
+        return e;
+    TRY(is_direct(db, list, account.id, address, &member));
+    if (!member)
+        return error_make(ERROR_NOT_FOUND, "no such member");
+    {
+        SCOPED(sql_done) struct sql_stmt *asked = sql_use(db, "SELECT 1 FROM listleave WHERE list = $1 AND address = $2 AND at > $3");
+        sql_bind_int(asked, 1, list);
+        sql_bind_text(asked, 2, address);
+        sql_bind_int(asked, 3, now - DAY_S);
+        bool again = sql_row(asked);
+        TRY(sql_result(asked));
+        if (again)
+            return error_make(ERROR_CONFLICT, "he was asked within a day");
+    }
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "INSERT INTO listleave (list, address, token, at) VALUES ($1, $2, $3, $4) ON CONFLICT (list, address) DO UPDATE SET token = excluded.token, at = excluded.at");
+    sql_bind_int(st, 1, list);
+    sql_bind_text(st, 2, address);
+    sql_bind_text(st, 3, token);
+    sql_bind_int(st, 4, now);
+    return sql_run(st);
+}
+
+struct error list_member_remove(struct sql *db, int64_t list, struct slice address, struct arena *a)
+{
+    struct account account;
+    struct error e = account_find(db, address, a, &account);
+    if (e.code == ERROR_NONE)
+        e = member_remove(db, list, account.id, SLICE(""));
+    return e.code == ERROR_NOT_FOUND ? member_remove(db, list, 0, address) : e;
+}
+
+struct error list_leave_answered(struct sql *db, int64_t list, struct slice token, struct arena *a)
+{
+    struct slice address = slice_make(NULL, 0);
+    {
+        SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT address FROM listleave WHERE list = $1 AND token = $2");
+        sql_bind_int(st, 1, list);
+        sql_bind_text(st, 2, token);
+        if (sql_row(st))
+            address = arena_copy(a, sql_text(st, 0));
+        TRY(sql_result(st));
+    }
+    if (!address.p)
+        return error_make(ERROR_NOT_FOUND, "that answer is not known here (any more)");
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "DELETE FROM listleave WHERE list = $1 AND address = $2");
+    sql_bind_int(st, 1, list);
+    sql_bind_text(st, 2, address);
+    TRY(sql_run(st));
+    return list_member_remove(db, list, address, a);
 }
 
 /* --- who may post */

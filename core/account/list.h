@@ -1,7 +1,7 @@
 /* core/account/list.h -- lists: groups whose mail is distributed as the list's own
  *
- * A group becomes a list by its row of options. Besides its own addresses a list answers to LOCAL-owner (its owner), LOCAL-leave (whoever writes there leaves) and
- * LOCAL-bounces-SECRET (what comes back from members; the secret stands in the mail they got, so that strangers cannot make reports up); an address
+ * A group becomes a list by its row of options. Besides its own addresses a list answers to LOCAL-owner (its owner), LOCAL-leave (whoever writes there is asked whether it
+ * was he), LOCAL-leave-TOKEN (his answer) and LOCAL-bounces-SECRET (what comes back from members; the secret stands in the mail they got, so that strangers cannot make reports up); an address
  * of that name that exists goes first. Posts stand in a table until they are distributed or a moderator has decided. How they are distributed:
  * mail/delivery/list.h. Functions that write run in a change.
  */
@@ -33,7 +33,15 @@ struct error list_unset(struct sql *db, int64_t account);
 /* All accounts that are lists. */
 struct error list_all(struct sql *db, struct arena *a, int64_t **accounts, size_t *n);
 /* Which list, and as what, a local part that is no address stands for. role LIST_NONE: none. */
-struct error list_service(struct sql *db, int64_t domain, struct slice local, struct arena *a, struct list *list, enum list_role *role);
+struct error list_service(struct sql *db, int64_t domain, struct slice local, struct arena *a, struct list *list, enum list_role *role, struct slice *token);
+/* Ten letters and digits for secrets and tokens. ERROR_IO: no random bytes. */
+struct error list_random(char text[11]);
+/* The member is asked: his token from now on. ERROR_CONFLICT: he was asked within a day; ERROR_NOT_FOUND: no direct member of the list. */
+struct error list_leave_ask(struct sql *db, int64_t list, struct slice address, struct slice token, int64_t now, struct arena *a);
+/* The answer: the member goes. ERROR_NOT_FOUND: nobody has that token, or he left meanwhile. */
+struct error list_leave_answered(struct sql *db, int64_t list, struct slice token, struct arena *a);
+/* A direct member, by an address of his. ERROR_NOT_FOUND. */
+struct error list_member_remove(struct sql *db, int64_t list, struct slice address, struct arena *a);
 /* OK, or ERROR_DENIED with a sentence. `sender` is the envelope's; submitter: the account that logged in (or a list that this one is a member of), or 0. */
 struct error list_may_post(struct sql *db, const struct list *list, struct slice sender, int64_t submitter, struct arena *a);
 /* A member, directly or through groups: an account (by any of its addresses) or a foreign address. */

@@ -155,13 +155,13 @@ static struct error add_person(struct resolving *r, int64_t id)
     return OK;
 }
 
-static struct error add_list(struct resolving *r, int64_t id, enum list_role role)
+static struct error add_list(struct resolving *r, int64_t id, enum list_role role, struct slice token)
 {
     for (size_t i = 0; i < r->out->n_lists; i++)
         if (r->out->lists[i].account == id && r->out->lists[i].role == role)
             return OK;
     TRY(grow(r, (void **)&r->out->lists, r->out->n_lists, &r->room_lists, sizeof *r->out->lists));
-    r->out->lists[r->out->n_lists++] = (struct resolved_list){id, role};
+    r->out->lists[r->out->n_lists++] = (struct resolved_list){id, role, token};
     return OK;
 }
 
@@ -171,7 +171,7 @@ static struct error add_if_list(struct resolving *r, int64_t id, bool *is_list)
     struct list list;
     struct error e = list_get(r->db, id, r->arena, &list);
     *is_list = e.code == ERROR_NONE;
-    return *is_list ? add_list(r, id, LIST_POST) : e.code == ERROR_NOT_FOUND ? OK : e;
+    return *is_list ? add_list(r, id, LIST_POST, SLICE("")) : e.code == ERROR_NOT_FOUND ? OK : e;
 }
 
 /* team-owner, team-leave, team-bounces-SECRET where no address has that name. */
@@ -181,12 +181,13 @@ static struct error look_up_service(struct resolving *r, int64_t domain, struct 
     struct account account;
     struct address own;
     enum list_role role;
-    TRY(list_service(r->db, domain, local, r->arena, &list, &role));
+    struct slice token = SLICE("");
+    TRY(list_service(r->db, domain, local, r->arena, &list, &role, &token));
     if (role == LIST_NONE)
         return OK;
     *found = 1;
     if (role != LIST_OWNER)
-        return add_list(r, list.account, role);
+        return add_list(r, list.account, role, token);
     if (list.owner.n)
         return add_foreign(r, list.owner);
     TRY(account_get(r->db, list.account, r->arena, &account));

@@ -1,6 +1,4 @@
 /* core/kantord/operations_list.c -- lists: options, posts that wait for a moderator, members whose mail comes back */
-#include <openssl/rand.h>
-
 #include "core/cleanup.h"
 #include "core/clock.h"
 #include "core/kantord/operations_internal.h"
@@ -78,19 +76,6 @@ static struct error read_options(struct operation_call *k, struct list *list)
     return read_owner(k, list);
 }
 
-/* Ten letters and digits: who has them got mail of the list. */
-static struct error fresh_secret(char secret[11])
-{
-    static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789"; /* 32 of them */
-    unsigned char random[10];
-    if (RAND_bytes(random, sizeof random) != 1)
-        return error_make(ERROR_IO, "no random bytes");
-    for (size_t i = 0; i < sizeof random; i++)
-        secret[i] = letters[random[i] & 31];
-    secret[10] = '\0';
-    return OK;
-}
-
 struct adding {
     struct operation_call *k;
     char secret[11];
@@ -123,7 +108,7 @@ static struct error add_change(struct sql *db, void *arg)
 struct error run_list_add(struct operation_call *k)
 {
     struct adding x = {.k = k};
-    TRY(fresh_secret(x.secret));
+    TRY(list_random(x.secret));
     TRY(store_change(k->server->store, add_change, &x));
     report_say(&k->report, "%.*s is a list; members: `kantorctl group join %.*s MEMBER`", SLICE_ARG(k->words[2]), SLICE_ARG(k->words[2]));
     return OK;

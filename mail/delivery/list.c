@@ -24,12 +24,32 @@ struct error list_check(struct sql *db, const struct resolved_list *to, struct s
     return list_may_post(db, &list, sender, submitter, a);
 }
 
+/* He answered, or he logged in: nobody has to be asked. */
+static struct error leave_now(struct sql *db, const struct list_arrival *x, const struct resolved_list *to)
+{
+    struct error e = OK;
+    struct account account;
+    if (to->role == LIST_LEFT) {
+        e = list_leave_answered(db, to->account, to->token, x->scratch);
+    } else {
+        TRY(account_get(db, x->d->submitter, x->scratch, &account));
+        e = list_member_remove(db, to->account, account.name, x->scratch);
+    }
+    if (e.code == ERROR_NOT_FOUND)
+        return error_make(ERROR_DENIED, "no member of the list asked for that");
+    TRY(e);
+    trace_add(x->trace, TRACE_FILTERED, x->r->text, SLICE("the list: a member left"));
+    return OK;
+}
+
 struct error list_take(struct sql *db, const struct list_arrival *x, const struct resolved_list *to)
 {
     struct list list;
     struct post post = {.list = to->account, .role = to->role, .state = POST_READY, .blob = x->blob, .job = slice_of(x->d->job), .sender = x->d->sender,
                         .flags = x->d->flags & (DELIVERY_REQUIRETLS | DELIVERY_SMTPUTF8 | DELIVERY_8BIT | DELIVERY_BINARY | DELIVERY_TLS_OPTIONAL), .created = clock_now()};
     int64_t id;
+    if (to->role == LIST_LEFT || (to->role == LIST_LEAVE && x->d->submitter))
+        return leave_now(db, x, to);
     TRY(list_get(db, to->account, x->scratch, &list));
     if (to->role == LIST_POST) {
         if (x->marked)

@@ -24,6 +24,7 @@ void list_head_write(const struct list_job *j, struct slice head, struct buffer 
 /* list_mail.c: a short mail of the list itself to one address, in one change with `also`; it never has an answer. */
 struct list_notice {
     const char *to, *subject, *text; /* text: lines with LF */
+    const char *reply_to;            /* or NULL: the owner, by From */
     struct error (*also)(struct sql *db, void *arg);
     void *arg;
 };

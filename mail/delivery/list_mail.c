@@ -66,6 +66,8 @@ static void write_notice(const struct list_job *j, const struct list_notice *n, 
     buffer_printf(out, "\r\nFrom: <%s>\r\nTo: <%s>\r\nSubject: %s\r\nDate: ", owner ? owner : "", n->to, n->subject);
     date_write(clock_now(), out);
     buffer_printf(out, "\r\nMessage-ID: <list-%lld.%llx@%s>\r\nAuto-Submitted: auto-generated\r\nPrecedence: bulk\r\nMIME-Version: 1.0\r\n", (long long)j->post.id, (unsigned long long)clock_us(), j->around->hostname);
+    if (n->reply_to)
+        buffer_printf(out, "Reply-To: <%s>\r\n", n->reply_to);
     buffer_add(out, SLICE("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"));
     for (const char *p = n->text; *p; p++) {
         if (*p == '\n')

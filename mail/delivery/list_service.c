@@ -97,24 +97,19 @@ struct error list_bounced(const struct list_job *j)
 struct leaving {
     const struct list_job *job;
     struct slice author; /* who wrote: canonical */
-    bool left;
+    char token[11];
 };
 
-static struct error leave_change(struct sql *db, void *arg)
+static struct error ask_change(struct sql *db, void *arg)
 {
     struct leaving *l = arg;
-    const struct list_job *j = l->job;
-    struct account account;
-    l->left = false;
-    struct error e = account_find(db, l->author, j->arena, &account);
-    if (e.code == ERROR_NONE)
-        e = member_remove(db, j->list.account, account.id, SLICE(""));
-    if (e.code == ERROR_NOT_FOUND)
-        e = member_remove(db, j->list.account, 0, l->author);
-    l->left = e.code == ERROR_NONE;
-    if (e.code != ERROR_NOT_FOUND)
-        TRY(e);
-    return post_remove(db, j->post.id);
+    TRY(list_leave_ask(db, l->job->list.account, l->author, slice_of(l->token), clock_now(), l->job->arena));
+    return post_remove(db, l->job->post.id);
+}
+
+static struct error done_change(struct sql *db, void *arg)
+{
+    return list_post_done(db, arg);
 }
 
 static struct error author_of(const struct list_job *j, struct slice head, struct slice *author)
@@ -136,7 +131,7 @@ static struct error author_of(const struct list_job *j, struct slice head, struc
     return OK;
 }
 
-/* Whoever writes leaves, and is told so: he notices when another wrote in his name. A program's answer or a forged envelope lets nobody leave. */
+/* Whoever writes is asked whether it was he: an envelope and a From are soon forged. Once a day; a program's answer or a stranger asks for nothing. */
 struct error list_leave(const struct list_job *j)
 {
     struct leaving l = {.job = j};
@@ -145,12 +140,11 @@ struct error list_leave(const struct list_job *j)
     struct slice head = slice_first(bytes, header_length(bytes)), automatic = header_find(head, SLICE("Auto-Submitted"));
     TRY(author_of(j, head, &l.author));
     if (j->post.sender.n == 0 || !slice_eq_nocase(l.author, j->post.sender) || (automatic.p && !slice_eq_nocase(slice_trim(automatic), SLICE("no"))))
-        l.author = slice_make("", 0);
-    TRY(store_change(j->store, leave_change, &l));
-    if (!l.left)
-        return OK;
-    LOG_EVENT(LOG_INFO, "list-left", LOG_WORD("list", j->name), LOG_TEXT("member", l.author));
-    struct list_notice notice = {.to = arena_string(j->arena, l.author), .subject = arena_printf(j->arena, "You left %s", j->name),
-                                 .text = arena_printf(j->arena, "You get no more mail of the list %s, as you asked.\n\nWas it not you? Its owner can add you again: %s\n", j->name, list_address(j, "-owner"))};
-    return notice.to && notice.subject && notice.text ? list_tell(j, &notice) : error_make(ERROR_MEMORY, "no memory for a notice");
+        return store_change(j->store, done_change, (void *)(uintptr_t)j);
+    TRY(list_random(l.token));
+    char *ending = arena_printf(j->arena, "-leave-%s", l.token);
+    struct list_notice notice = {.to = arena_string(j->arena, l.author), .subject = arena_printf(j->arena, "Do you want to leave %s?", j->name), .reply_to = ending ? list_address(j, ending) : NULL,
+                                 .text = arena_printf(j->arena, "Somebody, perhaps you, asked that you leave the list %s.\n\nIf it was you, answer this mail. If it was not, do nothing: you stay.\n", j->name), .also = ask_change, .arg = &l};
+    struct error e = notice.to && notice.subject && notice.text && notice.reply_to ? list_tell(j, &notice) : error_make(ERROR_MEMORY, "no memory for a notice");
+    return e.code == ERROR_NOT_FOUND || e.code == ERROR_CONFLICT ? store_change(j->store, done_change, (void *)(uintptr_t)j) : e;
 }

@@ -210,16 +210,45 @@ def test_a_report_that_no_program_understands_goes_to_the_owner(server):
     assert b"question" in mailbox(server, x.owner, 2)[1]
 
 
-def test_a_member_leaves_by_mail_and_is_told(server):
+def leave(server, x, envelope, author):
+    server.lmtp().deliver(envelope, x.address("leave"), b"From: <%s>\r\nSubject: leave\r\n\r\n\r\n" % author.encode())
+
+
+def test_a_member_leaves_when_he_answers_the_question_whether_it_was_he(server):
     x = List(server)
-    x.post(b"From: <%s>\r\nSubject: leave\r\n\r\n\r\n" % x.members[0].encode(), sender=x.members[0])
-    mailbox(server, x.members[0], 1)
-    server.lmtp().deliver(x.members[0], x.address("leave"), b"From: <%s>\r\nSubject: leave\r\n\r\n\r\n" % x.members[0].encode())
-    assert b"You left" in mailbox(server, x.members[0], 2)[1]
+    leave(server, x, x.members[0], x.members[0])
+    asked = mailbox(server, x.members[0], 1)[0]
+    assert b"Do you want to leave" in asked and x.members[0] in server.ctl("group", "members", x.name)
+    leave(server, x, x.members[0], x.members[0])  # asked once a day
+    answer = re.search(rb"Reply-To: <([^>]+)>", asked)[1].decode()
+    assert refusal(server, x.members[0], answer.replace("leave-", "leave-x")).code in (250, 550)
+    server.smtp().deliver("anything@elsewhere.example", answer, b"Subject: Re: Do you want to leave\r\n\r\nyes\r\n")
     assert x.members[0] not in server.ctl("group", "members", x.name)
-    server.lmtp().deliver(STRANGER, x.address("leave"), b"From: <%s>\r\nSubject: leave\r\n\r\n\r\n" % x.members[1].encode())
-    until(lambda: not rows(server, "list", "pending"), "nothing waits")
-    assert x.members[1] in server.ctl("group", "members", x.name)
+    assert len(mailbox(server, x.members[0], 1)) == 1
+    c = server.smtp()
+    c.envelope("anything@elsewhere.example", answer)
+    assert c.data(b"Subject: again\r\n\r\n\r\n").code == 550
+
+
+def test_a_member_elsewhere_leaves_the_same_way(server):
+    x = List(server)
+    leave(server, x, x.away, x.away)
+    row = until(lambda: queued(server).get(x.away), "the question leaves")
+    answer = next(h for h in json.loads(server.ctl("queue", "show", row["id"], "--json"))["header"] if h.startswith("Reply-To"))
+    server.smtp().deliver(x.away, re.search("<(.*)>", answer)[1], b"Subject: yes\r\n\r\n\r\n")
+    assert x.away not in server.ctl("group", "members", x.name)
+
+
+def test_nobody_leaves_by_the_mail_of_another_and_who_logged_in_leaves_at_once(server):
+    x = List(server)
+    leave(server, x, STRANGER, x.members[1])
+    leave(server, x, x.members[1], STRANGER)
+    leave(server, x, STRANGER, STRANGER)
+    with server.submission(x.members[0]) as c:
+        c.deliver(x.members[0], x.address("leave"), message(sender=x.members[0]))
+    assert x.members[0] not in server.ctl("group", "members", x.name) and x.members[1] in server.ctl("group", "members", x.name)
+    x.post(sender=x.members[1])
+    assert b"List-Id" in mailbox(server, x.members[1], 1)[0]  # no question came before it
 
 
 def test_posts_taken_before_a_kill_are_distributed_once_after_it(fresh):
