@@ -31,6 +31,8 @@ ALLOWED = {
     "mail/delivery/": ["core/store/", "core/account/", "mail/mime/", "mail/mailbox/", "mail/queue/", "mail/trace/"],
     "mail/filter/": ["core/store/", "core/account/", "core/net/", "core/dns/", "mail/mime/", "mail/mailbox/", "mail/trace/", "mail/delivery/"],
     "mail/": ["core/store/", "core/account/", "core/net/", "core/dns/", "mail/mime/", "mail/mailbox/", "mail/queue/", "mail/trace/", "mail/delivery/", "mail/filter/"],
+    "mail/signing/": ["core/store/", "core/account/", "core/dns/", "mail/mime/", "mail/dkim/"],
+    "mail/relay/": ["core/store/", "core/account/", "core/net/", "core/dns/", "mail/mime/", "mail/authentication/", "mail/dkim/", "mail/signing/", "mail/queue/", "mail/trace/", "mail/delivery/"],
     "dav/": ["core/", "calendar/", "contacts/", "tasks/"],
     "web/": ["core/", "calendar/", "contacts/", "tasks/", "mail/", "dav/"],
 }

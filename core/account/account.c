@@ -97,6 +97,9 @@ struct error domain_remove(struct sql *db, int64_t id)
     SCOPED(sql_done) struct sql_stmt *rules = sql_use(db, "DELETE FROM rule WHERE domain = $1");
     sql_bind_int(rules, 1, id);
     TRY(sql_run(rules));
+    SCOPED(sql_done) struct sql_stmt *keys = sql_use(db, "DELETE FROM domainkey WHERE domain = $1");
+    sql_bind_int(keys, 1, id);
+    TRY(sql_run(keys));
     SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "DELETE FROM domain WHERE id = $1");
     sql_bind_int(st, 1, id);
     TRY(sql_run(st));

@@ -18,9 +18,10 @@
 #include "core/process/privilege.h"
 #include "mail/delivery/deliver.h"
 #include "mail/delivery/list.h"
+#include "mail/signing/keys.h"
 #include "mail/trace/trace.h"
 
-enum { DRAIN_MS = 30000, DRAIN_DEMO_MS = 3000, MINUTE_MS = 60000, TRACE_FLUSH_MS = 2000, OWN_DESCRIPTORS = 1000 };
+enum { DRAIN_MS = 30000, DRAIN_DEMO_MS = 3000, MINUTE_MS = 60000, TRACE_FLUSH_MS = 2000, HOUR_MS = 3600000, OWN_DESCRIPTORS = 1000 };
 
 static sem_t stop_wanted;
 
@@ -64,6 +65,18 @@ static void index_trace(void *arg)
     struct error e = trace_index(k->server.store);
     if (e.code != ERROR_NONE)
         LOG_EVENT(LOG_WARN, "trace-not-indexed", LOG_FAILURE(e));
+}
+
+/* One domain a task: it takes a second of CPU, and the end of the server waits for tasks. The demonstration's keys sign at once: nobody publishes them. */
+static void make_keys(void *arg)
+{
+    struct kantord *k = arg;
+    bool more = false;
+    struct error e = keys_make_missing(k->server.store, k->demo ? DOMAIN_KEY_ACTIVE : DOMAIN_KEY_MADE, &more);
+    if (e.code != ERROR_NONE)
+        LOG_EVENT(LOG_WARN, "domain-keys-not-made", LOG_FAILURE(e)); /* the hour's timer comes */
+    else if (more && !k->stopping)
+        (void)net_submit(k->server.net, make_keys, k);
 }
 
 /* On a worker, by a timer of the first loop: both live, and each loop says whether it does. */
@@ -128,6 +141,8 @@ static struct error begin(struct kantord *k)
     TRY(net_submit(k->server.net, distribute, k)); /* what was taken before a crash */
     TRY(net_timer(k->server.net, MINUTE_MS, index_trace, k));
     TRY(net_timer(k->server.net, TRACE_FLUSH_MS, flush_trace, k));
+    TRY(net_submit(k->server.net, make_keys, k));
+    TRY(net_timer(k->server.net, HOUR_MS, make_keys, k));
     TRY(nightly_start(k));
     int64_t watch = notify_watchdog_ms();
     if (watch > 0)

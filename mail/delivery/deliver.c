@@ -8,6 +8,7 @@
 #include "mail/delivery/forward.h"
 #include "mail/delivery/list.h"
 #include "mail/delivery/rules.h"
+#include "mail/delivery/sender.h"
 #include "mail/mime/header.h"
 #include "mail/queue/queue.h"
 #include "mail/trace/trace.h"
@@ -267,8 +268,14 @@ static struct error put_all(struct sql *db, struct delivering *x, const struct r
 static struct error deliver_one(struct sql *db, struct delivering *x, struct delivery_rcpt *r)
 {
     struct resolved to;
+    struct slice first;
     arena_reset(&x->scratch);
-    struct error e = address_resolve(db, &r->address, &x->scratch, &to);
+    struct error e = forward_sender_back(db, r->text, x->d->sender, &x->scratch, &first);
+    if (e.code == ERROR_NONE && forward_was_here(x->marks, x->n_marks, r, &x->scratch))
+        return error_make(ERROR_LOOP, "the report went back through this address before: it is in a loop");
+    if (e.code != ERROR_NOT_FOUND)
+        return e.code == ERROR_NONE ? enqueue_leaving(x, first, r, 1) : e;
+    e = address_resolve(db, &r->address, &x->scratch, &to);
     if (e.code == ERROR_NONE && to.n_foreign && forward_was_here(x->marks, x->n_marks, r, &x->scratch))
         return error_make(ERROR_LOOP, "the message left here for this address before: it is in a loop");
     if (e.code == ERROR_UNSUPPORTED && r->sent_on)
@@ -299,6 +306,8 @@ static struct error enter_some(struct sql *db, struct delivering *x, struct queu
     entry.n_rcpts = 0;
     entry.rcpts = arena_alloc(x->arena, (x->n_queued + 1) * sizeof *entry.rcpts);
     entry.head = leaves_for ? forward_head(leaves_for, x->arena) : slice_make(NULL, 0);
+    if (leaves_for)
+        TRY(forward_sender(db, entry.sender, leaves_for->address.domain, x->arena, &entry.sender));
     if (!entry.rcpts || (leaves_for && !entry.head.p))
         return NO_MEMORY;
     for (size_t i = 0; i < x->n_queued; i++)
@@ -470,6 +479,12 @@ struct error delivery_check(struct sql *db, const struct address *address, const
     struct resolved to;
     struct error refused = OK;
     int64_t size = asked->size;
+    const char *text = address_text(address, a);
+    struct slice first;
+    refused = text ? forward_sender_back(db, slice_of(text), asked->sender, a, &first) : NO_MEMORY;
+    if (refused.code != ERROR_NOT_FOUND)
+        return refused;
+    refused = OK;
     TRY(address_resolve(db, address, a, &to));
     if (to.n_accounts == 0 && to.n_foreign == 0 && to.n_lists == 0)
         return error_make(ERROR_DENIED, "nobody receives mail for this address");

@@ -12,6 +12,8 @@
 
 enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 }; /* RFC 3461 4.1; 0: not given */
 enum { DELIVERY_RET_FULL = 1, DELIVERY_RET_HDRS = 2, DELIVERY_REQUIRETLS = 4, DELIVERY_SMTPUTF8 = 8, DELIVERY_8BIT = 16, DELIVERY_BINARY = 32, DELIVERY_TLS_OPTIONAL = 64 };
+/* Made by this server (a report, an answer of vacation): it is signed for the domain of its From when it leaves. Never for what came from elsewhere. */
+enum { DELIVERY_OWN = 256 };
 
 struct delivery_rcpt {
     struct address address;  /* canonical */

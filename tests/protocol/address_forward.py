@@ -13,9 +13,17 @@ def count(server, who):
         return c.exists
 
 
+def first_sender(text):
+    """The address in a sender that was rewritten: SRS0=hash=day=domain=local@ours."""
+    if not text.startswith("SRS0="):
+        return text
+    domain, local = text.rsplit("@", 1)[0].split("=", 4)[3:]
+    return local + "@" + domain
+
+
 def queued(server, sender=None):
     """recipient → its message of the queue, of one sender"""
-    return {row["to"]: row for row in json.loads(server.ctl("queue", "list", "--json")) if sender in (None, row["from"])}
+    return {row["to"]: row for row in json.loads(server.ctl("queue", "list", "--json")) if sender in (None, first_sender(row["from"]))}
 
 
 def away(person, n=""):
