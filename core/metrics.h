@@ -27,6 +27,9 @@
     X(MAIL_FILTERED,               "mail_filtered_total",              "",                         "transactions, recipients and messages that a filter refused") \
     X(SENDING_REFUSED,             "sending_refused_total",            "",                         "times that an account was stopped by its sending limit or block") \
     X(MAIL_QUEUED,                 "mail_queued_total",                "",                         "messages put into the queue")       \
+    X(QUEUE_SENT,                  "queue_results_total",              "result=\"sent\"",          "recipients whose try at another server ended so")   \
+    X(QUEUE_DEFERRED,              "queue_results_total",              "result=\"deferred\"",      "recipients whose try at another server ended so")   \
+    X(QUEUE_FAILED,                "queue_results_total",              "result=\"failed\"",        "recipients whose try at another server ended so")   \
     X(IMAP_COMMANDS,               "commands_total",                   "service=\"imap\"",         "commands run")                      \
     X(SMTP_COMMANDS,               "commands_total",                   "service=\"smtp\"",         "commands run")                      \
     X(POP3_COMMANDS,               "commands_total",                   "service=\"pop3\"",         "commands run")                      \

@@ -51,6 +51,8 @@
     X(rate_network,       "filter.rate_network",     NUMBER, "3000",                     0,        1000000,           "",                 "Messages a minute from one network (IPv4 /24, IPv6 /64); 0: any number.") \
     X(rate_recipients,    "filter.rate_recipients",  NUMBER, "10000",                    0,        10000000,          "",                 "Recipients a minute from one network; 0: any number.") \
     X(rate_sender,        "filter.rate_sender",      NUMBER, "0",                        0,        1000000,           "",                 "Messages a minute with one envelope sender from elsewhere; 0: any number.") \
+    X(queue_retry,        "queue.retry",             LIST,   "1m,5m,15m,30m,1h,2h,4h",   0,        0,                 "",                 "How long to wait before the second try, the third, ...; the last one repeats. Up to a tenth is added, so that not all comes back at once.") \
+    X(queue_delay_notice, "queue.delay_notice",      TIME,   "4h",                       0,        2592000000LL,      "",                 "A sender is told once when his message waits longer than this; 0: never.") \
     R(loops,              "threads.loops",           NUMBER, "2",                        1,        64,                "",                 "Event loop threads.") \
     R(workers,            "threads.workers",         NUMBER, "32",                       4,        256,               "",                 "Worker threads.") \
     R(readers,            "threads.readers",         NUMBER, "8",                        1,        64,                "",                 "Read-only database connections.") \

@@ -175,7 +175,7 @@ struct error run_queue_retry(struct operation_call *k)
     int64_t id;
     TRY(id_of(k, &id));
     TRY(store_change(k->server->store, hurry_change, &id));
-    delivery_retry(k->server->store);
+    delivery_retry(k->server);
     report_say(&k->report, "tried");
     return OK;
 }

@@ -35,7 +35,7 @@ static void every_minute(void *arg)
 {
     struct kantord *k = arg;
     login_flush_used(k->server.login);
-    delivery_retry(k->server.store);
+    delivery_retry(&k->server);
 }
 
 static void distribute(void *arg)

@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "core/metrics.h"
 #include "mail/delivery/forward.h"
+#include "mail/delivery/report.h"
 #include "mail/delivery/list.h"
 #include "mail/delivery/rules.h"
 #include "mail/delivery/sender.h"
@@ -13,7 +14,7 @@
 #include "mail/queue/queue.h"
 #include "mail/trace/trace.h"
 
-enum { RETRY_S = 15 * 60, RETRY_MAX_S = 4 * 3600 }; /* a mailbox that was full is tried again then, later at longer and longer times */
+enum { RETRY_S = 15 * 60 }; /* a mailbox that was full is tried again then, later by the plan of the queue */
 
 struct delivering {
     struct delivery *d;     /* the part that is being delivered */
@@ -280,7 +281,7 @@ static struct error deliver_one(struct sql *db, struct delivering *x, struct del
         return error_make(ERROR_LOOP, "the message left here for this address before: it is in a loop");
     if (e.code == ERROR_UNSUPPORTED && r->sent_on)
         return enqueue_sent_on(x, r);
-    if (e.code == ERROR_UNSUPPORTED && x->d->submitter)
+    if (e.code == ERROR_UNSUPPORTED && (x->d->submitter || x->d->flags & DELIVERY_OWN))
         return enqueue(x, r->text, r, slice_make(NULL, 0));
     TRY(e);
     return put_all(db, x, &to, r);
@@ -445,7 +446,7 @@ static struct error deliver_change(struct sql *db, void *arg)
     x->done = NULL;
     x->delivered = x->all_queued = 0;
     trace_begin(&x->trace, x->arena, slice_of(d->job), d->message_id, d->sender);
-    trace_addf(&x->trace, d->results == DELIVERY_RESULT_QUEUE ? TRACE_DISTRIBUTED : TRACE_RECEIVED, SLICE(""), "%.*s%lld bytes", SLICE_ARG(d->origin), (long long)d->message->put.size);
+    trace_addf(&x->trace, d->results == DELIVERY_RESULT_QUEUE && !(d->flags & DELIVERY_OWN) ? TRACE_DISTRIBUTED : TRACE_RECEIVED, SLICE(""), "%.*s%lld bytes", SLICE_ARG(d->origin), (long long)d->message->put.size);
     for (size_t i = 0; i < d->n_notes; i++)
         trace_add(&x->trace, TRACE_FILTERED, SLICE(""), d->notes[i]);
     trace_append(&x->trace, &x->rules_trace);
@@ -573,10 +574,11 @@ static struct error retry_change(struct sql *db, void *arg)
     struct queue_entry entry;
     struct message message = {0};
     struct delivery_rcpt r = {.text = t->due->address, .orcpt = slice_make(NULL, 0)};
-    int64_t now = clock_now();
     t->result = queue_get(db, t->due->queue, x->arena, &entry);
-    if (t->result.code == ERROR_NOT_FOUND)
-        return OK; /* an administrator deleted it meanwhile */
+    if (t->result.code == ERROR_NOT_FOUND) { /* an administrator deleted it meanwhile */
+        t->result = OK;
+        return OK;
+    }
     TRY(t->result);
     message.put.size = entry.size;
     char *job = entry.job.p ? arena_string(x->arena, entry.job) : NULL;
@@ -593,12 +595,8 @@ static struct error retry_change(struct sql *db, void *arg)
         t->result = deliver_one(db, x, &r);
     if (is_hard(t->result))
         return t->result;
-    if (t->result.code != ERROR_NONE) {
-        trace_add(&x->trace, now >= entry.expires ? TRACE_EXPIRED : TRACE_TRIED, t->due->address, slice_of(t->result.text ? t->result.text : "refused"));
-        TRY(trace_put(db, &x->trace));
-        int64_t wait = RETRY_S * (t->due->tries + 2) < RETRY_MAX_S ? RETRY_S * (t->due->tries + 2) : RETRY_MAX_S;
-        return queue_not_delivered(db, t->due, now >= entry.expires ? QUEUE_FAILED : QUEUE_WAITING, now + wait, slice_of(t->result.text ? t->result.text : "refused"));
-    }
+    if (t->result.code != ERROR_NONE)
+        return OK; /* report_finish writes that */
     if (x->n_queued) /* a group of which some still cannot, or a forward that was made meanwhile */
         TRY(enter_all(db, x, &entry));
     TRY(trace_put(db, &x->trace));
@@ -611,21 +609,29 @@ static struct error due_now(struct store *s, struct arena *a, struct queue_due *
     return queue_due_here(db, clock_now(), a, all, n);
 }
 
-void delivery_retry(struct store *s)
+static struct error retry_one(struct server *server, const struct queue_due *due, struct arena *a)
+{
+    struct delivering x = {.arena = a};
+    struct retrying t = {.due = due, .x = &x};
+    arena_init(&x.scratch, ARENA_REQUEST_MAX);
+    struct error e = store_change(server->store, retry_change, &t);
+    arena_free(&x.scratch);
+    LOG_EVENT(LOG_INFO, "tried-again", LOG_TEXT("to", due->address), LOG_FAILURE(e.code == ERROR_NONE ? t.result : e));
+    TRY(e);
+    struct queue_result r = {.n = due->n, .state = QUEUE_WAITING, .reply = slice_of(t.result.text ? t.result.text : "refused")};
+    return t.result.code == ERROR_NONE ? OK : report_finish(server, due->queue, &r, 1);
+}
+
+void delivery_retry(struct server *server)
 {
     struct arena a, one;
     struct queue_due *all;
     size_t n = 0;
     arena_init(&a, ARENA_REQUEST_MAX);
     arena_init(&one, ARENA_REQUEST_MAX);
-    struct error e = due_now(s, &a, &all, &n);
+    struct error e = due_now(server->store, &a, &all, &n);
     for (size_t i = 0; e.code == ERROR_NONE && i < n; i++) {
-        struct delivering x = {.arena = &one};
-        struct retrying t = {.due = &all[i], .x = &x};
-        arena_init(&x.scratch, ARENA_REQUEST_MAX);
-        e = store_change(s, retry_change, &t);
-        LOG_EVENT(LOG_INFO, "tried-again", LOG_TEXT("to", all[i].address), LOG_FAILURE(e.code == ERROR_NONE ? t.result : e));
-        arena_free(&x.scratch);
+        e = retry_one(server, &all[i], &one);
         arena_reset(&one);
     }
     arena_free(&one);

@@ -8,12 +8,16 @@
 #define KANTOR_MAIL_DELIVERY_DELIVER_H
 
 #include "core/account/account.h"
+#include "core/server.h"
 #include "mail/mailbox/index.h"
 
 enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 }; /* RFC 3461 4.1; 0: not given */
 enum { DELIVERY_RET_FULL = 1, DELIVERY_RET_HDRS = 2, DELIVERY_REQUIRETLS = 4, DELIVERY_SMTPUTF8 = 8, DELIVERY_8BIT = 16, DELIVERY_BINARY = 32, DELIVERY_TLS_OPTIONAL = 64 };
-/* Made by this server (a report, an answer of vacation): it is signed for the domain of its From when it leaves. Never for what came from elsewhere. */
+/* Made by this server (a report, an answer of vacation): it is signed for the domain of its From when it leaves, and may leave
+ * for any domain, though nobody submitted it. Never for what came from elsewhere. */
 enum { DELIVERY_OWN = 256 };
+/* SPF said pass for the sender: a report may go to him (attacks.md SO-11). */
+enum { DELIVERY_SENDER_VERIFIED = 128 };
 
 struct delivery_rcpt {
     struct address address;  /* canonical */
@@ -64,7 +68,7 @@ struct error delivery_check(struct sql *db, const struct address *address, const
 /* Delivers to all recipients. The return value is about the whole message (store down: nothing was stored); results stand in each rcpt. Thread: worker. */
 struct error delivery_run(struct store *s, struct delivery *d, struct arena *a);
 
-/* Tries again for recipients of our own domains that wait in the queue (a mailbox was full) and are due. Thread: worker, by a timer. */
-void delivery_retry(struct store *s);
+/* Tries again for recipients of our own domains that wait in the queue (a mailbox was full) and are due; whose time is over, is reported. Thread: worker, by a timer. */
+void delivery_retry(struct server *server);
 
 #endif

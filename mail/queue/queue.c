@@ -49,7 +49,7 @@ static struct slice text_of(struct sql_stmt *st, int column, struct arena *a)
 
 static struct error read_rcpts(struct sql *db, struct queue_entry *e, struct arena *a)
 {
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT address, dest, orcpt, notify, state, due, tries, reply FROM rcpt WHERE queue = $1 ORDER BY n");
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT address, dest, orcpt, notify, state, due, tries, reply, n, host, tried FROM rcpt WHERE queue = $1 ORDER BY n");
     sql_bind_int(st, 1, e->id);
     size_t room = 0;
     while (sql_row(st)) {
@@ -60,7 +60,9 @@ static struct error read_rcpts(struct sql *db, struct queue_entry *e, struct are
             if (!e->rcpts)
                 return NO_MEMORY;
         }
-        e->rcpts[e->n_rcpts++] = (struct queue_rcpt){text_of(st, 0, a), text_of(st, 1, a), text_of(st, 2, a), (int)sql_int(st, 3), (enum queue_state)sql_int(st, 4), sql_int(st, 5), sql_int(st, 6), text_of(st, 7, a)};
+        e->rcpts[e->n_rcpts++] = (struct queue_rcpt){.address = text_of(st, 0, a), .dest = text_of(st, 1, a), .orcpt = text_of(st, 2, a), .notify = (int)sql_int(st, 3),
+                                                     .state = (enum queue_state)sql_int(st, 4), .due = sql_int(st, 5), .tries = sql_int(st, 6), .reply = text_of(st, 7, a),
+                                                     .n = sql_int(st, 8), .host = text_of(st, 9, a), .tried = sql_int(st, 10)};
     }
     return sql_result(st);
 }
@@ -68,10 +70,10 @@ static struct error read_rcpts(struct sql *db, struct queue_entry *e, struct are
 static void entry_from(struct sql_stmt *st, struct arena *a, struct queue_entry *e)
 {
     *e = (struct queue_entry){.id = sql_int(st, 0), .blob = sql_int(st, 1), .account = sql_int(st, 2), .sender = text_of(st, 3, a), .envid = text_of(st, 4, a), .flags = (int)sql_int(st, 5), .created = sql_int(st, 6),
-                              .expires = sql_int(st, 7), .job = text_of(st, 8, a), .size = sql_int(st, 9), .head = text_of(st, 10, a)};
+                              .expires = sql_int(st, 7), .job = text_of(st, 8, a), .size = sql_int(st, 9), .head = text_of(st, 10, a), .told = sql_int(st, 11)};
 }
 
-#define SELECT_ENTRY "SELECT q.id, q.blob, q.account, q.sender, q.envid, q.flags, q.created, q.expires, q.data, b.size, q.head FROM queue q JOIN blob b ON b.id = q.blob "
+#define SELECT_ENTRY "SELECT q.id, q.blob, q.account, q.sender, q.envid, q.flags, q.created, q.expires, q.data, b.size, q.head, q.told FROM queue q JOIN blob b ON b.id = q.blob "
 
 struct error queue_list(struct sql *db, struct arena *a, struct queue_entry **all, size_t *n)
 {
@@ -130,17 +132,6 @@ struct error queue_delivered(struct sql *db, const struct queue_due *d)
     SCOPED(sql_done) struct sql_stmt *empty = sql_use(db, "DELETE FROM queue WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM rcpt WHERE queue = $1)");
     sql_bind_int(empty, 1, d->queue);
     return sql_run(empty);
-}
-
-struct error queue_not_delivered(struct sql *db, const struct queue_due *d, enum queue_state state, int64_t due, struct slice reply)
-{
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "UPDATE rcpt SET state = $3, due = $4, reply = $5, tries = tries + 1 WHERE queue = $1 AND n = $2");
-    sql_bind_int(st, 1, d->queue);
-    sql_bind_int(st, 2, d->n);
-    sql_bind_int(st, 3, state);
-    sql_bind_int(st, 4, due);
-    sql_bind_text(st, 5, reply);
-    return sql_run(st);
 }
 
 struct error queue_hurry(struct sql *db, int64_t id)
