@@ -248,12 +248,14 @@ struct error run_account_show(struct operation_call *k)
     struct account x;
     struct address_row *rows;
     struct app_password *devices;
-    struct slice *groups, *aliases;
-    size_t n, n_groups, n_devices, n_aliases = 0;
+    struct slice *groups, *aliases, *forwards;
+    enum forward_copy copy;
+    size_t n, n_groups, n_devices, n_forwards, n_aliases = 0;
     SCOPED(store_reader_return) struct sql *db = store_reader(k->server->store);
     TRY(operation_account(k, db, k->words[2], &x));
     TRY(address_list(db, x.id, k->arena, &rows, &n));
     TRY(groups_of(k, db, x.id, &groups, &n_groups));
+    TRY(forward_list(db, x.id, k->arena, &forwards, &n_forwards, &copy));
     TRY(app_password_list(db, x.id, k->arena, &devices, &n_devices));
     aliases = arena_alloc(k->arena, (n + 1) * sizeof *aliases);
     if (!aliases)
@@ -261,7 +263,7 @@ struct error run_account_show(struct operation_call *k)
     for (size_t i = 0; i < n; i++)
         if (rows[i].kind != ADDRESS_PRIMARY)
             aliases[n_aliases++] = rows[i].address;
-    report_one(&k->report, "address name kind state removed_until used quota items aliases groups app_passwords");
+    report_one(&k->report, "address name kind state removed_until used quota items aliases forwards_to keeps_copy groups app_passwords");
     report_text(&k->report, x.name);
     report_text(&k->report, x.title);
     report_word(&k->report, operation_kind_words[x.kind]);
@@ -271,6 +273,8 @@ struct error run_account_show(struct operation_call *k)
     x.quota ? report_size(&k->report, x.quota) : report_word(&k->report, NULL);
     report_number(&k->report, x.items);
     report_texts(&k->report, aliases, n_aliases);
+    report_texts(&k->report, forwards, n_forwards);
+    report_word(&k->report, n_forwards == 0 ? NULL : copy == FORWARD_KEEP_COPY ? "yes" : "no");
     report_texts(&k->report, groups, n_groups);
     report_number(&k->report, (int64_t)n_devices);
     return OK;

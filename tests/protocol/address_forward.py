@@ -50,6 +50,8 @@ def test_a_forward_with_a_copy_does_both_and_is_shown(server, person, another):
     server.smtp().deliver(STRANGER, person, message())
     assert (count(server, person), count(server, another)) == (1, 1) and away(person) in queued(server)
     listed = json.loads(server.ctl("forward", "list", person, "--json"))
+    shown = json.loads(server.ctl("account", "show", person, "--json"))
+    assert sorted(shown["forwards_to"]) == sorted([away(person), another]) and shown["keeps_copy"] == "yes"
     assert {(r["forwards_to"], r["keeps_copy"]) for r in listed} == {(away(person), "yes"), (another, "yes")}
 
 
