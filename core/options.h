@@ -53,6 +53,7 @@
     X(rate_sender,        "filter.rate_sender",      NUMBER, "0",                        0,        1000000,           "",                 "Messages a minute with one envelope sender from elsewhere; 0: any number.") \
     X(queue_retry,        "queue.retry",             LIST,   "1m,5m,15m,30m,1h,2h,4h",   0,        0,                 "",                 "How long to wait before the second try, the third, ...; the last one repeats. Up to a tenth is added, so that not all comes back at once.") \
     X(queue_delay_notice, "queue.delay_notice",      TIME,   "4h",                       0,        2592000000LL,      "",                 "A sender is told once when his message waits longer than this; 0: never.") \
+    X(sieve_day,          "sieve.sent_a_day",        NUMBER, "1000",                     0,        1000000000,        "",                 "Messages a day that the Sieve scripts of one account may send (redirect, vacation, rejections); then mail is kept instead. 0: any number.") \
     R(loops,              "threads.loops",           NUMBER, "2",                        1,        64,                "",                 "Event loop threads.") \
     R(workers,            "threads.workers",         NUMBER, "32",                       4,        256,               "",                 "Worker threads.") \
     R(readers,            "threads.readers",         NUMBER, "8",                        1,        64,                "",                 "Read-only database connections.") \

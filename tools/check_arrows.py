@@ -28,7 +28,7 @@ ALLOWED = {
     "mail/mailbox/": ["core/store/", "core/account/", "mail/mime/"],
     "mail/trace/": ["core/store/"],
     "mail/queue/": ["core/store/", "core/account/", "mail/trace/"],
-    "mail/delivery/": ["core/store/", "core/account/", "mail/mime/", "mail/mailbox/", "mail/queue/", "mail/trace/"],
+    "mail/delivery/": ["core/store/", "core/account/", "mail/mime/", "mail/sieve/", "mail/mailbox/", "mail/queue/", "mail/trace/"],
     "mail/filter/": ["core/store/", "core/account/", "core/net/", "core/dns/", "mail/mime/", "mail/mailbox/", "mail/trace/", "mail/delivery/"],
     "mail/": ["core/store/", "core/account/", "core/net/", "core/dns/", "mail/mime/", "mail/mailbox/", "mail/queue/", "mail/trace/", "mail/delivery/", "mail/filter/"],
     "mail/signing/": ["core/store/", "core/account/", "core/dns/", "mail/mime/", "mail/dkim/"],

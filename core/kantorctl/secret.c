@@ -8,7 +8,19 @@
 
 #include "core/kantorctl/terminal.h"
 
-enum { LINE_BYTES = 512 };
+enum { LINE_BYTES = 512, TEXT_BYTES = 64 * 1024 };
+
+static bool is_utf8(struct slice s)
+{
+    for (size_t at = 0; at < s.n;) {
+        utf8proc_int32_t point;
+        utf8proc_ssize_t k = utf8proc_iterate((const utf8proc_uint8_t *)s.p + at, (utf8proc_ssize_t)(s.n - at), &point);
+        if (k <= 0)
+            return false;
+        at += (size_t)k;
+    }
+    return true;
+}
 
 static struct error read_line(struct arena *a, struct slice *out)
 {
@@ -22,16 +34,22 @@ static struct error read_line(struct arena *a, struct slice *out)
     explicit_bzero(line, sizeof line);
     if (!out->p)
         return error_make(ERROR_MEMORY, "no memory for a password");
-    for (size_t at = 0; at < n;) {
-        utf8proc_int32_t point;
-        utf8proc_ssize_t k = utf8proc_iterate((const utf8proc_uint8_t *)out->p + at, (utf8proc_ssize_t)(n - at),
-                                              &point);
-        if (k <= 0)
-            return error_make(ERROR_INVALID,
-                              "the password is not UTF-8; set your terminal to UTF-8, or use other letters");
-        at += (size_t)k;
-    }
-    return OK;
+    return is_utf8(*out) ? OK : error_make(ERROR_INVALID, "the password is not UTF-8; set your terminal to UTF-8, or use other letters");
+}
+
+struct error secret_read_text(struct arena *a, struct slice *out)
+{
+    char *text = arena_alloc(a, TEXT_BYTES + 1);
+    size_t n = 0;
+    ssize_t got = 1;
+    if (!text)
+        return error_make(ERROR_MEMORY, "no memory for a text");
+    while (n <= TEXT_BYTES && (got = read(0, text + n, TEXT_BYTES + 1 - n)) > 0)
+        n += (size_t)got;
+    *out = slice_make(text, n);
+    if (n > TEXT_BYTES)
+        return error_make(ERROR_LIMIT, "standard input is longer than 64 KiB");
+    return is_utf8(*out) ? OK : error_make(ERROR_INVALID, "standard input is not UTF-8");
 }
 
 struct error secret_read(struct arena *a, struct slice *out)

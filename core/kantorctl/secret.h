@@ -10,4 +10,7 @@ struct error secret_ask(const char *what, struct arena *a, struct slice *out);
 /* The first line of standard input. */
 struct error secret_read(struct arena *a, struct slice *out);
 
+/* All of standard input, at most 64 KiB: a text and no secret, but on the same way. ERROR_LIMIT, ERROR_INVALID: not UTF-8. */
+struct error secret_read_text(struct arena *a, struct slice *out);
+
 #endif

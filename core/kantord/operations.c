@@ -89,6 +89,17 @@ const struct operation operations[] = {
     {"Rules", "rule", "list", 2, 3, 0, run_rule_list, "[DOMAIN]", "the rules, in their order", ""},
     {"Rules", "rule", "delete", 4, 4, 0, run_rule_delete, "DOMAIN NAME", "delete one", ""},
 
+    {"Sieve", "sieve", "list", 3, 3, 0, run_sieve_list, "ACCOUNT", "the scripts of an account, and which is active", ""},
+    {"Sieve", "sieve", "show", 3, 4, 0, run_sieve_show, "ACCOUNT NAME | DOMAIN|server [--before] [--after]", "print one", ""},
+    {"Sieve", "sieve", "put", 3, 4, OPERATION_TEXT, run_sieve_put, "ACCOUNT NAME [--activate] [--text SCRIPT] | DOMAIN|server [--before] [--after] [--text SCRIPT]", "keep a script, read from standard input",
+     "It is checked first. Those of a domain or of the server run --before or --after the scripts of its people; they go on from each other's keep. What ManageSieve clients keep is shown and changed here, too."},
+    {"Sieve", "sieve", "activate", 4, 4, 0, run_sieve_activate, "ACCOUNT NAME|-", "make a script the active one; - for none", ""},
+    {"Sieve", "sieve", "delete", 3, 4, 0, run_sieve_delete, "ACCOUNT NAME | DOMAIN|server [--before] [--after]", "delete one that is not active", ""},
+    {"Sieve", "vacation", "set", 3, 3, 0, run_vacation_set, "ACCOUNT --text TEXT [--subject TEXT] [--from DATE] [--until DATE]", "answer mail while somebody is away",
+     "Each sender gets one answer a week; lists, bulk mail, machines and mail that names none of the account's addresses get none. DATE is YYYY-MM-DD, both days included. The account's own script runs as before."},
+    {"Sieve", "vacation", "show", 3, 3, 0, run_vacation_show, "ACCOUNT", "what is answered", ""},
+    {"Sieve", "vacation", "off", 3, 3, 0, run_vacation_off, "ACCOUNT", "answer no more", ""},
+
     {"Mail", "trace", NULL, 1, 1, 0, run_trace, "[--message ID] [--sender ADDRESS] [--recipient ADDRESS] [--since TIME] [--until TIME]", "what became of a message: when, by which rule, to which server, with which answer",
      "ID is a Message-ID, or the id that the log and the Received field show. TIME is an age (30m, 2h, 3d) or a date (2026-11-25, 2026-11-25T14:00 UTC). Kept for trace.keep (14 days by default)."},
     {"Mail", "import", "mbox", 4, 4, OPERATION_MESSAGES_IN, run_import, "ADDRESS FILE|DIR [--mailbox NAME] [--under NAME]", "messages of an mbox file, or of a folder of them, one mailbox each",

@@ -24,7 +24,8 @@ enum {
     OPERATION_MESSAGES_IN = 8,     /* kantorctl reads files and sends messages */
     OPERATION_MESSAGES_OUT = 16,   /* kantorctl receives messages and writes files */
     OPERATION_LOCAL = 32,          /* kantorctl does it by itself (restore, top) */
-    OPERATION_QUIET = 64           /* asked each second: not worth a line in the log */
+    OPERATION_QUIET = 64,          /* asked each second: not worth a line in the log */
+    OPERATION_TEXT = 128           /* without --text, standard input is its text; comes as `secret` */
 };
 
 struct operation_call {

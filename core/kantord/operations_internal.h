@@ -85,6 +85,16 @@ struct error run_rule_list(struct operation_call *k);
 struct error run_rule_delete(struct operation_call *k);
 struct error run_domain_archive(struct operation_call *k);
 
+/* operations_sieve.c */
+struct error run_sieve_list(struct operation_call *k);
+struct error run_sieve_show(struct operation_call *k);
+struct error run_sieve_put(struct operation_call *k);
+struct error run_sieve_activate(struct operation_call *k);
+struct error run_sieve_delete(struct operation_call *k);
+struct error run_vacation_set(struct operation_call *k);
+struct error run_vacation_show(struct operation_call *k);
+struct error run_vacation_off(struct operation_call *k);
+
 /* operations_trace.c */
 struct error run_trace(struct operation_call *k);
 

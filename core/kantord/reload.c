@@ -9,6 +9,7 @@
 #include "core/kantord/internal.h"
 #include "core/log.h"
 #include "core/process/notify.h"
+#include "mail/delivery/filter.h"
 
 enum { CONFIG_MAX_BYTES = 16 * 1024 * 1024, LOOPBACK_BURST_S = 10 };
 
@@ -57,6 +58,7 @@ static void put_in_place(struct kantord *k, struct generation *g)
     services_configure(&g->config);
     login_upgrade_allow(k->server.login, (enum login_upgrade)g->config.scram_upgrade);
     net_configure(k->server.net, &options);
+    filter_configure(&(struct filter_options){k->server.hostname, g->config.queue_lifetime / 1000, g->config.sieve_day});
     atomic_store(&k->server.config, &g->config);
 }
 

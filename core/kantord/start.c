@@ -17,6 +17,7 @@
 #include "core/process/notify.h"
 #include "core/process/privilege.h"
 #include "mail/delivery/deliver.h"
+#include "mail/delivery/filter.h"
 #include "mail/delivery/list.h"
 #include "mail/signing/keys.h"
 #include "mail/trace/trace.h"
@@ -43,6 +44,21 @@ static void distribute(void *arg)
     struct kantord *k = arg;
     const struct config *c = k->server.config;
     list_work(k->server.store, &(struct list_around){k->server.hostname, c->queue_lifetime / 1000});
+}
+
+static void deliver_here(void *arg)
+{
+    struct kantord *k = arg;
+    delivery_retry(&k->server);
+}
+
+/* What a script sent to people of ours goes at once, else with the next minute. */
+static void wake_delivery(void *arg)
+{
+    struct kantord *k = arg;
+    struct error e = net_submit(k->server.net, deliver_here, k);
+    if (e.code != ERROR_NONE)
+        LOG_EVENT(LOG_DEBUG, "delivery-waits", LOG_FAILURE(e));
 }
 
 static void wake_lists(void *arg)
@@ -131,6 +147,8 @@ static struct error begin(struct kantord *k)
 {
     gauges_register(k);
     list_wake_by(wake_lists, k);
+    filter_wake_by(wake_delivery, k);
+    filter_configure(&(struct filter_options){k->server.hostname, k->config.queue_lifetime / 1000, k->config.sieve_day});
     nightly_gauges(k);
     TRY(net_signal(k->server.net, SIGTERM, on_stop, k));
     TRY(net_signal(k->server.net, SIGINT, on_stop, k));

@@ -1,10 +1,13 @@
 /* mail/delivery/deliver.c -- recipients to mailboxes and queue, in one change */
 #include "mail/delivery/deliver.h"
 
+#include <stdatomic.h>
+
 #include "core/cleanup.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/metrics.h"
+#include "mail/delivery/filter.h"
 #include "mail/delivery/forward.h"
 #include "mail/delivery/report.h"
 #include "mail/delivery/list.h"
@@ -14,7 +17,7 @@
 #include "mail/queue/queue.h"
 #include "mail/trace/trace.h"
 
-enum { RETRY_S = 15 * 60 }; /* a mailbox that was full is tried again then, later by the plan of the queue */
+enum { RETRY_S = 15 * 60, SIGHT = 1024 * 1024 }; /* a mailbox that was full is tried again then, later by the plan of the queue; what scripts see of a message that waited */
 
 struct delivering {
     struct delivery *d;     /* the part that is being delivered */
@@ -42,6 +45,8 @@ struct delivering {
     bool automatic; /* an answer of a program */
     bool posted;    /* a list has to work */
     struct trace trace;
+    struct filter *filter; /* what scripts want */
+    bool filter_queued;    /* they sent something */
 };
 
 #define NO_MEMORY error_make(ERROR_MEMORY, "no memory for delivery")
@@ -105,11 +110,27 @@ static struct error find_target(struct sql *db, struct delivering *x, int64_t ac
     return collection_find(db, account, COLLECTION_MAILBOX, 0, SLICE("INBOX"), &x->scratch, out);
 }
 
+/* As the scripts of its owner want it (filter.h). */
+static struct error put_filtered(struct sql *db, struct delivering *x, int64_t account, const struct delivery_rcpt *r, const struct filter_plan *plan)
+{
+    struct filter_doing doing = {.blob = x->blob, .r = r, .trace = &x->trace, .arena = x->arena};
+    TRY(filter_apply(db, plan, &doing));
+    x->filter_queued |= doing.queued;
+    for (size_t i = 0; i < doing.n_stored; i++)
+        TRY(note_copy(db, x, account, doing.stored[i].mailbox, doing.stored[i].uid));
+    *place_of(x, account) = account;
+    x->n_done++;
+    return OK;
+}
+
 static struct error put(struct sql *db, struct delivering *x, int64_t account, const struct delivery_rcpt *r)
 {
     TRY(make_room(x));
     if (*place_of(x, account))
         return OK;
+    const struct filter_plan *plan = filter_find(x->filter, x->d, account);
+    if (plan)
+        return put_filtered(db, x, account, r, plan);
     struct collection inbox;
     uint32_t uid;
     int64_t modseq;
@@ -441,7 +462,7 @@ static struct error deliver_change(struct sql *db, void *arg)
     const struct delivery *d = x->whole;
     if (d->also)
         TRY(d->also(db, d->also_arg));
-    x->posted = false; /* it may run again */
+    x->posted = x->filter_queued = false; /* it may run again */
     x->n_done = x->room = 0;
     x->done = NULL;
     x->delivered = x->all_queued = 0;
@@ -526,8 +547,20 @@ static void tell_refused(const struct delivery *d)
         trace_later(TRACE_REFUSED, slice_of(d->job), d->message_id, d->sender, d->rcpts[i].text, slice_of(d->rcpts[i].result.text ? d->rcpts[i].result.text : ""));
 }
 
+static struct error plan_parts(struct store *s, struct delivering *x)
+{
+    for (size_t i = 0; i < x->ruled.n_parts; i++) {
+        const struct delivery *d = x->ruled.parts[i];
+        struct filter_input in = {.d = d, .marks = x->marks, .n_marks = x->n_marks, .head = slice_make(NULL, 0), .refusing = FILTER_MAY_REFUSE};
+        TRY(blob_put_bytes(&d->message->put, &in.bytes));
+        TRY(filter_prepare(s, &in, x->arena, &x->filter));
+    }
+    return OK;
+}
+
 static struct error run_change(struct store *s, struct delivering *x)
 {
+    TRY(plan_parts(s, x));
     arena_init(&x->scratch, ARENA_REQUEST_MAX);
     struct error e = store_change(s, deliver_change, x);
     arena_free(&x->scratch);
@@ -539,6 +572,8 @@ static struct error run_change(struct store *s, struct delivering *x)
     }
     if (x->posted)
         list_wake();
+    if (x->filter_queued)
+        filter_wake();
     tell_copies(x);
     return OK;
 }
@@ -553,6 +588,7 @@ struct error delivery_run(struct store *s, struct delivery *d, struct arena *a)
         tell_refused(d);
     else if (e.code == ERROR_NONE)
         e = run_change(s, &x);
+    filter_drop(x.filter);
     rules_done(&x.ruled, d);
     TRY(e);
     tell(d, a);
@@ -564,41 +600,71 @@ struct error delivery_run(struct store *s, struct delivery *d, struct arena *a)
 struct retrying {
     const struct queue_due *due;
     struct delivering *x;
+    struct queue_entry entry;
+    struct message message;
+    struct delivery_rcpt r;
+    struct delivery d;
     struct error result;
 };
+
+/* What scripts need of a message that waited: a sight of it, and where it has been. */
+static struct error read_waiting(struct store *s, struct retrying *t, struct filter_input *in)
+{
+    struct delivering *x = t->x;
+    SCOPED(store_reader_return) struct sql *db = store_reader(s);
+    TRY(queue_get(db, t->due->queue, x->arena, &t->entry));
+    TRY(blob_read(db, t->entry.blob, 0, SIGHT, x->arena, &in->bytes));
+    struct slice head = slice_first(in->bytes, header_length(in->bytes)), before = t->entry.head.p ? t->entry.head : SLICE("");
+    const char *all = arena_printf(x->arena, "%.*s%.*s", SLICE_ARG(before), SLICE_ARG(head));
+    return all ? forward_marks(slice_of(all), x->arena, &x->marks, &x->n_marks) : NO_MEMORY;
+}
+
+static struct error plan_waiting(struct store *s, struct retrying *t)
+{
+    struct filter_input in = {.d = &t->d, .refusing = FILTER_MUST_REPLY};
+    struct delivering *x = t->x;
+    TRY(read_waiting(s, t, &in));
+    t->message.put.size = t->entry.size;
+    char *job = t->entry.job.p ? arena_string(x->arena, t->entry.job) : NULL;
+    t->r = (struct delivery_rcpt){.text = t->due->address, .orcpt = slice_make(NULL, 0)};
+    t->d = (struct delivery){.message = &t->message, .submitter = t->entry.account, .sender = t->entry.sender, .flags = t->entry.flags, .job = job ? job : "", .results = DELIVERY_RESULT_QUEUE, .rcpts = &t->r, .n_rcpts = 1};
+    if (address_parse(t->due->address, x->arena, &t->r.address).code != ERROR_NONE)
+        return OK; /* retry_change says so */
+    in.blob = t->entry.blob;
+    in.head = t->entry.head;
+    in.marks = x->marks;
+    in.n_marks = x->n_marks;
+    return filter_prepare(s, &in, x->arena, &x->filter);
+}
 
 static struct error retry_change(struct sql *db, void *arg)
 {
     struct retrying *t = arg;
     struct delivering *x = t->x;
-    struct queue_entry entry;
-    struct message message = {0};
-    struct delivery_rcpt r = {.text = t->due->address, .orcpt = slice_make(NULL, 0)};
-    t->result = queue_get(db, t->due->queue, x->arena, &entry);
+    t->result = queue_get(db, t->due->queue, x->arena, &t->entry);
     if (t->result.code == ERROR_NOT_FOUND) { /* an administrator deleted it meanwhile */
         t->result = OK;
         return OK;
     }
     TRY(t->result);
-    message.put.size = entry.size;
-    char *job = entry.job.p ? arena_string(x->arena, entry.job) : NULL;
-    struct delivery d = {.message = &message, .submitter = entry.account, .sender = entry.sender, .flags = entry.flags, .job = job ? job : ""};
     x->n_done = x->n_queued = x->room = x->room_queued = 0;
     x->done = NULL;
     x->queued = NULL;
     x->leaves_for = NULL;
-    x->d = &d;
-    x->blob = entry.blob;
-    trace_begin(&x->trace, x->arena, entry.job, SLICE(""), entry.sender);
-    t->result = address_parse(t->due->address, x->arena, &r.address);
+    x->delivered = 0;
+    x->filter_queued = false;
+    x->d = &t->d;
+    x->blob = t->entry.blob;
+    trace_begin(&x->trace, x->arena, t->entry.job, SLICE(""), t->entry.sender);
+    t->result = address_parse(t->due->address, x->arena, &t->r.address);
     if (t->result.code == ERROR_NONE)
-        t->result = deliver_one(db, x, &r);
+        t->result = deliver_one(db, x, &t->r);
     if (is_hard(t->result))
         return t->result;
     if (t->result.code != ERROR_NONE)
         return OK; /* report_finish writes that */
     if (x->n_queued) /* a group of which some still cannot, or a forward that was made meanwhile */
-        TRY(enter_all(db, x, &entry));
+        TRY(enter_all(db, x, &t->entry));
     TRY(trace_put(db, &x->trace));
     return queue_delivered(db, t->due);
 }
@@ -614,15 +680,23 @@ static struct error retry_one(struct server *server, const struct queue_due *due
     struct delivering x = {.arena = a};
     struct retrying t = {.due = due, .x = &x};
     arena_init(&x.scratch, ARENA_REQUEST_MAX);
-    struct error e = store_change(server->store, retry_change, &t);
+    struct error e = plan_waiting(server->store, &t);
+    bool there = e.code != ERROR_NOT_FOUND; /* deleted meanwhile */
+    if (e.code == ERROR_NONE)
+        e = store_change(server->store, retry_change, &t);
+    if (e.code == ERROR_NONE && x.filter_queued)
+        filter_wake();
+    filter_drop(x.filter);
     arena_free(&x.scratch);
     LOG_EVENT(LOG_INFO, "tried-again", LOG_TEXT("to", due->address), LOG_FAILURE(e.code == ERROR_NONE ? t.result : e));
+    if (!there)
+        return OK;
     TRY(e);
     struct queue_result r = {.n = due->n, .state = QUEUE_WAITING, .reply = slice_of(t.result.text ? t.result.text : "refused")};
     return t.result.code == ERROR_NONE ? OK : report_finish(server, due->queue, &r, 1);
 }
 
-void delivery_retry(struct server *server)
+static void retry_due(struct server *server)
 {
     struct arena a, one;
     struct queue_due *all;
@@ -636,4 +710,15 @@ void delivery_retry(struct server *server)
     }
     arena_free(&one);
     arena_free(&a);
+}
+
+void delivery_retry(struct server *server)
+{
+    static _Atomic int asked; /* one works while it is above 0, and looks again when others asked meanwhile: nobody gets a message twice */
+    if (atomic_fetch_add(&asked, 1) > 0)
+        return;
+    do {
+        atomic_store(&asked, 1);
+        retry_due(server);
+    } while (atomic_fetch_sub(&asked, 1) > 1);
 }

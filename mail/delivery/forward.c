@@ -41,6 +41,13 @@ struct slice forward_head(const struct delivery_rcpt *r, struct arena *a)
     return head ? slice_of(head) : slice_make(NULL, 0);
 }
 
+struct slice forward_head_after(struct slice before, const struct delivery_rcpt *r, struct arena *a)
+{
+    struct slice own = forward_head(r, a);
+    const char *head = own.p ? arena_printf(a, "%.*s%.*s", SLICE_ARG(own), SLICE_ARG(before)) : NULL;
+    return head ? slice_of(head) : slice_make(NULL, 0);
+}
+
 int forward_notify(int notify, size_t targets)
 {
     return targets < 2 ? notify : notify == NOTIFY_SUCCESS ? NOTIFY_NEVER : notify & ~NOTIFY_SUCCESS;

@@ -14,6 +14,8 @@ struct error forward_marks(struct slice head, struct arena *a, struct slice **ma
 bool forward_was_here(const struct slice *marks, size_t n, const struct delivery_rcpt *r, struct arena *a);
 /* The field that goes in front; p NULL: no memory. */
 struct slice forward_head(const struct delivery_rcpt *r, struct arena *a);
+/* The same behind fields that stand there from an earlier hop. */
+struct slice forward_head_after(struct slice before, const struct delivery_rcpt *r, struct arena *a);
 /* RFC 3461 5.2.7.2, 5.2.7.3 (c): what of NOTIFY and ORCPT goes on with the message. One target: all of it. */
 int forward_notify(int notify, size_t targets);
 struct slice forward_orcpt(const struct delivery_rcpt *r, struct arena *a);
