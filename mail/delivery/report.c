@@ -10,6 +10,7 @@
 #include "core/options.h"
 #include "mail/delivery/deliver.h"
 #include "mail/delivery/report_write.h"
+#include "mail/delivery/sender.h"
 #include "mail/mime/header.h"
 #include "mail/queue/plan.h"
 #include "mail/trace/trace.h"
@@ -115,7 +116,10 @@ static const char *silent_because(struct finishing *x, struct sql *db)
         return "its sender is no address";
     x->from = slice_of(x->server->hostname);
     if (domain_find(db, x->sender.domain, x->arena, &domain).code == ERROR_NONE) {
+        struct slice first;
         x->from = x->sender.domain;
+        if (forward_sender_back(db, x->entry.sender, SLICE(""), x->arena, &first).code == ERROR_NONE) /* a forward: behind our address stands a stranger's (SRS) */
+            return x->entry.account || x->entry.flags & DELIVERY_SENDER_VERIFIED ? NULL : "its sender may be forged";
         enum error_code code = delivery_check(db, &x->sender, &asked, x->arena).code;
         return code == ERROR_NONE || code == ERROR_QUOTA ? NULL : "its sender has no mailbox here";
     }

@@ -350,7 +350,7 @@ static struct error add_journal(struct making *m, struct delivery *d, size_t i, 
     to->orcpt = slice_make(NULL, 0);
     to->sent_on = true;
     TRY(address_parse(to->text, a, &to->address));
-    *part = (struct delivery){.message = made, .sender = slice_of(j.from), .lifetime_s = d->lifetime_s, .results = DELIVERY_RESULT_QUEUE, .rcpts = to, .n_rcpts = 1, .job = d->job, .message_id = d->message_id};
+    *part = (struct delivery){.message = made, .sender = slice_of(j.from), .flags = DELIVERY_OWN, .lifetime_s = d->lifetime_s, .results = DELIVERY_RESULT_QUEUE, .rcpts = to, .n_rcpts = 1, .job = d->job, .message_id = d->message_id};
     out->parts[out->n_parts] = part;
     out->from[out->n_parts++] = NULL;
     return content_journal(m->store, m->asking.bytes, &j, a, made);
@@ -392,7 +392,7 @@ struct error rules_apply(struct store *s, struct delivery *d, struct trace *t, s
     struct making m = {.store = s, .asking = {.d = d, .arena = a}};
     bool any = false;
     *out = (struct ruled){0};
-    if (d->results == DELIVERY_RESULT_QUEUE) /* our own writing */
+    if (d->results == DELIVERY_RESULT_QUEUE || d->flags & DELIVERY_OWN) /* our own writing */
         return one_part(d, a, out);
     (void)pthread_rwlock_rdlock(&kept.lock);
     bool none = kept.loaded && kept.n == 0;
