@@ -121,12 +121,13 @@ static struct error members_of(struct list_job *j, struct delivery *d)
     return OK;
 }
 
-static struct error make_message(const struct list_job *j, struct message *m)
+static struct error make_message(struct list_job *j, struct message *m)
 {
     struct slice first;
     struct buffer out = {0};
     blob_put_begin(j->store, &m->put);
     TRY(list_read_first(j, &first));
+    TRY(list_author(j, slice_first(first, header_length(first))));
     size_t head = header_length(first), fields = head;
     while (fields && (first.p[fields - 1] == '\n' || first.p[fields - 1] == '\r')) /* the empty line is written anew */
         fields--;

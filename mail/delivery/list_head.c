@@ -17,6 +17,32 @@ char *list_sender(const struct list_job *j)
     return ending ? list_address(j, ending) : NULL;
 }
 
+/* A changed subject breaks the signature of an author elsewhere, and his domain's DMARC may have the message refused: then the list is the author by name. */
+static bool takes_over(const struct list_job *j)
+{
+    return j->list.prefix.n && j->author.n && !j->author_ours;
+}
+
+/* `"Name via team" <team@kantor.example>`; a name that is not plain text, or encoded words, gives way to the address. */
+static void write_author(const struct list_job *j, struct buffer *out)
+{
+    struct slice name = j->author_name.n ? j->author_name : j->author;
+    bool encoded = slice_starts(name, SLICE("=?")), plain = true;
+    for (size_t i = 0; i < name.n; i++)
+        plain &= name.p[i] >= ' ' && name.p[i] <= '~';
+    if (!plain || name.n > 200)
+        name = j->author;
+    if (plain && encoded) {
+        buffer_printf(out, "From: %.*s via <%s>\r\n", SLICE_ARG(name), j->name);
+        return;
+    }
+    buffer_add(out, SLICE("From: \""));
+    for (size_t i = 0; i < name.n; i++)
+        if (name.p[i] != '"' && name.p[i] != '\\')
+            buffer_add_char(out, name.p[i]);
+    buffer_printf(out, " via %.*s\" <%s>\r\n", SLICE_ARG(j->own.local), j->name);
+}
+
 /* What another list, the author's program or a stranger said about lists, receipts and return paths. */
 static bool is_dropped(const struct list_job *j, struct slice name)
 {
@@ -27,7 +53,7 @@ static bool is_dropped(const struct list_job *j, struct slice name)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (slice_eq_nocase(name, names[i]))
             return true;
-    return j->list.reply == LIST_REPLY_LIST && slice_eq_nocase(name, SLICE("Reply-To"));
+    return (j->list.reply == LIST_REPLY_LIST || takes_over(j)) && slice_eq_nocase(name, SLICE("Reply-To"));
 }
 
 static bool has_prefix(const struct list_job *j, struct slice subject)
@@ -61,6 +87,8 @@ static void write_own(const struct list_job *j, struct buffer *out)
     buffer_printf(out, "List-Unsubscribe: <mailto:%s?subject=leave>\r\nPrecedence: list\r\n", leave ? leave : "");
     if (j->list.reply == LIST_REPLY_LIST)
         buffer_printf(out, "Reply-To: <%s>\r\n", j->name);
+    else if (takes_over(j))
+        buffer_printf(out, "Reply-To: <%.*s>\r\n", SLICE_ARG(j->author));
 }
 
 void list_head_write(const struct list_job *j, struct slice head, struct buffer *out)
@@ -73,6 +101,12 @@ void list_head_write(const struct list_job *j, struct slice head, struct buffer 
     while (header_next(&head, &f)) {
         if (is_dropped(j, f.name))
             continue;
+        if (takes_over(j) && slice_eq_nocase(f.name, SLICE("From"))) {
+            write_author(j, out);
+            buffer_add(out, SLICE("X-Original-"));
+            buffer_add(out, f.whole);
+            continue;
+        }
         if (!subject && j->list.prefix.n && slice_eq_nocase(f.name, SLICE("Subject")) && !has_prefix(j, f.value)) {
             buffer_printf(out, "Subject: %.*s ", SLICE_ARG(j->list.prefix));
             buffer_add(out, slice_trim(f.value));

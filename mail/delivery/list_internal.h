@@ -13,6 +13,8 @@ struct list_job {
     struct account account;
     struct address own; /* the list's primary address */
     const char *name;   /* its text */
+    struct slice author, author_name; /* of the post: its one From, canonical, or empty; the name as it stands there */
+    bool author_ours;                 /* his domain is served here: what leaves is signed for it */
 };
 
 /* list_head.c: LOCAL-ending@DOMAIN; the list's envelope sender. NULL: no memory. */
@@ -39,8 +41,9 @@ struct error list_copy_from(const struct list_job *j, int64_t from, struct blob_
 /* Its first bytes (head, report). */
 struct error list_read_first(const struct list_job *j, struct slice *bytes);
 
-/* list_service.c: bounces, and members who leave. */
+/* list_service.c: the author of a post's head; bounces, and members who leave. */
+struct error list_author(struct list_job *j, struct slice head);
 struct error list_bounced(const struct list_job *j);
-struct error list_leave(const struct list_job *j);
+struct error list_leave(struct list_job *j);
 
 #endif

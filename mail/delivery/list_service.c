@@ -112,12 +112,21 @@ static struct error done_change(struct sql *db, void *arg)
     return list_post_done(db, arg);
 }
 
-static struct error author_of(const struct list_job *j, struct slice head, struct slice *author)
+static struct error is_ours(struct list_job *j, const struct address *x)
+{
+    struct domain domain;
+    SCOPED(store_reader_return) struct sql *db = store_reader(j->store);
+    struct error e = domain_find(db, x->domain, j->arena, &domain);
+    j->author_ours = e.code == ERROR_NONE;
+    return e.code == ERROR_NOT_FOUND ? OK : e;
+}
+
+struct error list_author(struct list_job *j, struct slice head)
 {
     struct mime_addresses from;
     struct address x;
     struct slice value = header_find(head, SLICE("From"));
-    *author = slice_make("", 0);
+    j->author = j->author_name = slice_make("", 0);
     if (!value.p)
         return OK;
     TRY(address_list_parse(header_unfold(value, j->arena), j->arena, &from));
@@ -127,24 +136,26 @@ static struct error author_of(const struct list_job *j, struct slice head, struc
     if (!text || address_parse(slice_of(text), j->arena, &x).code != ERROR_NONE)
         return OK;
     text = address_text(&x, j->arena);
-    *author = slice_of(text ? text : "");
-    return OK;
+    j->author = slice_of(text ? text : "");
+    j->author_name = from.all[0].name.p ? from.all[0].name : slice_make("", 0);
+    return is_ours(j, &x);
 }
 
 /* Whoever writes is asked whether it was he: an envelope and a From are soon forged. Once a day; a program's answer or a stranger asks for nothing. */
-struct error list_leave(const struct list_job *j)
+struct error list_leave(struct list_job *j)
 {
     struct leaving l = {.job = j};
     struct slice bytes;
     TRY(list_read_first(j, &bytes));
     struct slice head = slice_first(bytes, header_length(bytes)), automatic = header_find(head, SLICE("Auto-Submitted"));
-    TRY(author_of(j, head, &l.author));
+    TRY(list_author(j, head));
+    l.author = j->author;
     if (j->post.sender.n == 0 || !slice_eq_nocase(l.author, j->post.sender) || (automatic.p && !slice_eq_nocase(slice_trim(automatic), SLICE("no"))))
-        return store_change(j->store, done_change, (void *)(uintptr_t)j);
+        return store_change(j->store, done_change, j);
     TRY(list_random(l.token));
     char *ending = arena_printf(j->arena, "-leave-%s", l.token);
     struct list_notice notice = {.to = arena_string(j->arena, l.author), .subject = arena_printf(j->arena, "Do you want to leave %s?", j->name), .reply_to = ending ? list_address(j, ending) : NULL,
                                  .text = arena_printf(j->arena, "Somebody, perhaps you, asked that you leave the list %s.\n\nIf it was you, answer this mail. If it was not, do nothing: you stay.\n", j->name), .also = ask_change, .arg = &l};
     struct error e = notice.to && notice.subject && notice.text && notice.reply_to ? list_tell(j, &notice) : error_make(ERROR_MEMORY, "no memory for a notice");
-    return e.code == ERROR_NOT_FOUND || e.code == ERROR_CONFLICT ? store_change(j->store, done_change, (void *)(uintptr_t)j) : e;
+    return e.code == ERROR_NOT_FOUND || e.code == ERROR_CONFLICT ? store_change(j->store, done_change, j) : e;
 }

@@ -63,7 +63,7 @@ def refusal(server, sender, to):
 
 def test_members_get_the_lists_own_message_here_and_elsewhere(server):
     x = List(server, "--prefix", "[team]", "--reply-to", "list")
-    x.post(b"From: <m@x.example>\r\nSubject: Hello\r\nList-Id: <other.list>\r\nReply-To: <m@x.example>\r\nReturn-Receipt-To: <m@x.example>\r\n\r\nbody\r\n")
+    x.post(b"From: <m@x.example>\r\nSubject: Hello\r\nList-Id: <other.list>\r\nReply-To: <z@x.example>\r\nReturn-Receipt-To: <m@x.example>\r\n\r\nbody\r\n")
     for m in x.members:
         got = mailbox(server, m, 1)[0]
         names = dict(fields(got))
@@ -75,6 +75,18 @@ def test_members_get_the_lists_own_message_here_and_elsewhere(server):
         assert names["Delivered-To"] == x.name and got.endswith(b"\r\n\r\nbody\r\n")
     row = queued(server)[x.away]
     assert re.fullmatch(re.escape(x.name.split("@")[0]) + r"-bounces-[a-z2-9]{10}@kantor\.example", row["from"])
+
+
+@pytest.mark.parametrize("name,shown", [("Ann Other", '"Ann Other via '), ("=?utf-8?q?Ann_=C3=96ther?=", "=?utf-8?q?Ann_=C3=96ther?= via <"), ("", '"m@elsewhere.example via ')])
+def test_a_changed_subject_of_an_author_elsewhere_is_sent_under_the_lists_name(server, name, shown):
+    x = List(server, "--prefix", "[team]")
+    x.post(("From: %s <m@elsewhere.example>\r\nSubject: Hello\r\nReply-To: <z@elsewhere.example>\r\n\r\nbody\r\n" % name).encode())
+    names = dict(fields(mailbox(server, x.members[0], 1)[0]))
+    assert names["From"].startswith(shown) and names["From"].endswith("<%s>" % x.name)
+    assert names["Reply-To"] == "<m@elsewhere.example>" and names["X-Original-From"].endswith("<m@elsewhere.example>")
+    ours = List(server, "--prefix", "[team]")
+    ours.post(("From: %s <%s>\r\nSubject: Hello\r\n\r\nbody\r\n" % (name, ours.members[0])).encode())
+    assert dict(fields(mailbox(server, ours.members[0], 1)[0]))["From"].endswith("<%s>" % ours.members[0])
 
 
 def test_a_prefix_that_stands_in_the_subject_is_not_put_twice(server):
