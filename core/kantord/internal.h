@@ -56,6 +56,10 @@ void demo_print(const struct kantord *k);
 void nightly_gauges(struct kantord *k);
 struct error nightly_start(struct kantord *k);
 
+/* domain_keys.c: keys made, active, gone. After net_start; the stop once the workers ended and before the resolver goes. */
+struct error domain_keys_start(struct kantord *k);
+void domain_keys_stop(void);
+
 /* gauges.c: what /metrics and `kantorctl top` read when they are asked. Before threads. */
 void gauges_register(struct kantord *k);
 /* services.c: the name of the n-th service that is bound; NULL behind the last. */

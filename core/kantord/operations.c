@@ -14,6 +14,11 @@ const struct operation operations[] = {
     {"Domains", "domain", "catch-all", 4, 4, 0, run_domain_catch_all, "DOMAIN ADDRESS|-", "mail for unknown names of DOMAIN goes to ADDRESS; - for nobody", ""},
     {"Domains", "domain", "archive", 4, 4, 0, run_domain_archive, "DOMAIN ADDRESS|-", "a report of each mail in and out of DOMAIN, with the mail, goes to ADDRESS; - for nobody",
      "The report names the sender and every recipient, blind ones too. It is the rule `archive`."},
+    {"Domains", "domain", "dns", 3, 3, 0, run_domain_dns, "NAME [--check]", "every DNS record to publish for a domain, as a zone file has it; or which of them are wrong",
+     "--check asks the DNS and says of each record whether it is fine, missing or wrong, and what to write. Keys whose records it sees sign from then on."},
+    {"Domains", "domain", "dkim", 4, 5, 0, run_domain_dkim, "list|rotate|activate|delete DOMAIN [SELECTOR] [--unseen]", "the keys that sign what a domain sends (DKIM): show them, make new ones, use them, delete one",
+     "A domain has an RSA key and an Ed25519 one, made with it. rotate makes the next two; they sign once the DNS shows their records (the server looks every ten minutes, activate looks now, --unseen "
+     "does not ask), the old ones retire, and their records stay for two weeks, until nothing that they signed is under way."},
     {"Domains", "domain", "remove", 3, 3, 0, run_domain_remove, "NAME", "stop serving a domain that has no accounts", ""},
 
     {"Accounts", "account", "add", 2, 3, OPERATION_PASSWORD, run_account_add, "ADDRESS [--title NAME] [--quota SIZE] [--password-stdin] [--no-password] [--password TEXT] | --count N --prefix P --domain D [--password TEXT]",

@@ -3,6 +3,7 @@
 #include "core/account/account.h"
 #include "core/cleanup.h"
 #include "core/kantord/operations_internal.h"
+#include "mail/signing/keys.h"
 
 /* A domain as it is kept: lower case, A-labels. */
 static struct error read_domain(struct operation_call *k, struct slice text, struct slice *out)
@@ -32,6 +33,7 @@ struct domain_change {
     struct operation_call *k;
     enum { ADD, REMOVE, ALIAS } what;
     struct slice name, target;
+    const struct keys_pair *keys; /* for a new domain: made before */
 };
 
 static struct error domain_change_run(struct sql *db, void *arg)
@@ -39,10 +41,15 @@ static struct error domain_change_run(struct sql *db, void *arg)
     struct domain_change *x = arg;
     struct domain d;
     int64_t id;
-    if (x->what == ADD)
-        return domain_add(db, x->name, &id);
-    if (x->what == ALIAS)
-        return served(x->k, x->target, domain_alias_add(db, x->name, x->target));
+    if (x->what == ADD) {
+        TRY(domain_add(db, x->name, &id));
+        return keys_enter(db, id, x->keys, DOMAIN_KEY_MADE, x->k->arena);
+    }
+    if (x->what == ALIAS) {
+        TRY(served(x->k, x->target, domain_alias_add(db, x->name, x->target)));
+        TRY(domain_row(db, x->name, x->k->arena, &d));
+        return keys_enter(db, d.id, x->keys, DOMAIN_KEY_MADE, x->k->arena);
+    }
     TRY(served(x->k, x->name, domain_row(db, x->name, x->k->arena, &d)));
     return domain_remove(db, d.id);
 }
@@ -51,7 +58,12 @@ static struct error change_domain(struct operation_call *k, struct domain_change
 {
     x->k = k;
     TRY(read_domain(k, k->words[2], &x->name));
-    struct error e = store_change(k->server->store, domain_change_run, x);
+    struct keys_pair keys = {0};
+    struct error e = x->what == REMOVE ? OK : keys_make(k->arena, &keys);
+    x->keys = &keys;
+    if (e.code == ERROR_NONE)
+        e = store_change(k->server->store, domain_change_run, x);
+    keys_drop(&keys);
     if (e.code == ERROR_EXISTS)
         return error_make(ERROR_EXISTS, "the domain is served already");
     TRY(e);
@@ -62,7 +74,7 @@ static struct error change_domain(struct operation_call *k, struct domain_change
 struct error run_domain_add(struct operation_call *k)
 {
     return change_domain(k, &(struct domain_change){.what = ADD},
-                         "is served now; its MX record has to name this server");
+                         "is served now; `kantorctl domain dns` prints the DNS records to publish");
 }
 
 struct error run_domain_remove(struct operation_call *k)

@@ -47,6 +47,9 @@ struct error run_forward_list(struct operation_call *k);
 struct error run_forward_remove(struct operation_call *k);
 struct error operation_read_alias(struct operation_call *k, struct slice text, struct address *out); /* "*@domain" too */
 
+struct error run_domain_dkim(struct operation_call *k); /* operations_dkim.c */
+struct error run_domain_dns(struct operation_call *k);  /* operations_dns.c */
+
 /* operations_people.c */
 struct error run_group_join(struct operation_call *k);
 struct error run_group_leave(struct operation_call *k);

@@ -19,10 +19,9 @@
 #include "mail/delivery/deliver.h"
 #include "mail/delivery/filter.h"
 #include "mail/delivery/list.h"
-#include "mail/signing/keys.h"
 #include "mail/trace/trace.h"
 
-enum { DRAIN_MS = 30000, DRAIN_DEMO_MS = 3000, MINUTE_MS = 60000, TRACE_FLUSH_MS = 2000, HOUR_MS = 3600000, OWN_DESCRIPTORS = 1000 };
+enum { DRAIN_MS = 30000, DRAIN_DEMO_MS = 3000, MINUTE_MS = 60000, TRACE_FLUSH_MS = 2000, OWN_DESCRIPTORS = 1000 };
 
 static sem_t stop_wanted;
 
@@ -81,18 +80,6 @@ static void index_trace(void *arg)
     struct error e = trace_index(k->server.store);
     if (e.code != ERROR_NONE)
         LOG_EVENT(LOG_WARN, "trace-not-indexed", LOG_FAILURE(e));
-}
-
-/* One domain a task: it takes a second of CPU, and the end of the server waits for tasks. The demonstration's keys sign at once: nobody publishes them. */
-static void make_keys(void *arg)
-{
-    struct kantord *k = arg;
-    bool more = false;
-    struct error e = keys_make_missing(k->server.store, k->demo ? DOMAIN_KEY_ACTIVE : DOMAIN_KEY_MADE, &more);
-    if (e.code != ERROR_NONE)
-        LOG_EVENT(LOG_WARN, "domain-keys-not-made", LOG_FAILURE(e)); /* the hour's timer comes */
-    else if (more && !k->stopping)
-        (void)net_submit(k->server.net, make_keys, k);
 }
 
 /* On a worker, by a timer of the first loop: both live, and each loop says whether it does. */
@@ -159,8 +146,7 @@ static struct error begin(struct kantord *k)
     TRY(net_submit(k->server.net, distribute, k)); /* what was taken before a crash */
     TRY(net_timer(k->server.net, MINUTE_MS, index_trace, k));
     TRY(net_timer(k->server.net, TRACE_FLUSH_MS, flush_trace, k));
-    TRY(net_submit(k->server.net, make_keys, k));
-    TRY(net_timer(k->server.net, HOUR_MS, make_keys, k));
+    TRY(domain_keys_start(k));
     TRY(nightly_start(k));
     int64_t watch = notify_watchdog_ms();
     if (watch > 0)
@@ -203,6 +189,7 @@ static void stop(struct kantord *k)
     control_stop(k);
     if (k->server.net)
         net_stop(k->server.net, k->demo ? DRAIN_DEMO_MS : DRAIN_MS);
+    domain_keys_stop();
     if (k->server.login)
         login_flush_used(k->server.login);
     if (k->server.store)

@@ -150,14 +150,20 @@ static bool waits(const struct domain_key *k)
     return k->state == DOMAIN_KEY_MADE || k->state == DOMAIN_KEY_PUBLISHED;
 }
 
+struct error keys_may_rotate(const struct domain_key *all, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (waits(&all[i]))
+            return error_make(ERROR_CONFLICT, "new keys wait already: publish them (`kantorctl domain dns`), or make them sign with `kantorctl domain dkim activate`");
+    return OK;
+}
+
 struct error keys_rotate(struct sql *db, int64_t domain, const struct keys_pair *pair, struct arena *a)
 {
     struct domain_key *all;
     size_t n;
     TRY(domain_key_list(db, domain, a, &all, &n));
-    for (size_t i = 0; i < n; i++)
-        if (waits(&all[i]))
-            return error_make(ERROR_CONFLICT, "new keys wait already: publish them (`kantorctl domain dns`), or make them sign with `kantorctl domain dkim activate`");
+    TRY(keys_may_rotate(all, n));
     return keys_enter(db, domain, pair, DOMAIN_KEY_MADE, a);
 }
 

@@ -33,6 +33,8 @@ struct error keys_enter(struct sql *db, int64_t domain, const struct keys_pair *
 /* Makes keys for one domain that has none. *more: there may be others. Thread: worker. */
 struct error keys_make_missing(struct store *s, enum domain_key_state state, bool *more);
 
+/* Are there no keys that wait? Asked before a new pair is made. ERROR_CONFLICT. */
+struct error keys_may_rotate(const struct domain_key *all, size_t n);
 /* In a change. What `rotate` does: a new pair, unless one is on its way (ERROR_CONFLICT). */
 struct error keys_rotate(struct sql *db, int64_t domain, const struct keys_pair *pair, struct arena *a);
 /* In a change: the newest pair signs from now on, the one before it retires. ERROR_CONFLICT: it signs already; or its records were not seen and `seen` is
