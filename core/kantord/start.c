@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -18,6 +19,7 @@
 #include "core/process/privilege.h"
 #include "mail/delivery/deliver.h"
 #include "mail/delivery/filter.h"
+#include "mail/delivery/report.h"
 #include "mail/delivery/list.h"
 #include "mail/trace/trace.h"
 
@@ -36,6 +38,16 @@ static void every_minute(void *arg)
     struct kantord *k = arg;
     login_flush_used(k->server.login);
     delivery_retry(&k->server);
+}
+
+static void sweep_queue(void *arg)
+{
+    static _Atomic int sweeping;
+    struct kantord *k = arg;
+    if (atomic_exchange(&sweeping, 1))
+        return;
+    report_sweep(&k->server);
+    sweeping = 0;
 }
 
 static void distribute(void *arg)
@@ -142,6 +154,7 @@ static struct error begin(struct kantord *k)
     TRY(net_signal(k->server.net, SIGHUP, reload_wanted, k));
     TRY(net_start(k->server.net)); /* behind the signals: who waits for `ready` may end us at once */
     TRY(net_timer(k->server.net, MINUTE_MS, every_minute, k));
+    TRY(net_timer(k->server.net, MINUTE_MS, sweep_queue, k));
     TRY(net_timer(k->server.net, MINUTE_MS, distribute, k));
     TRY(net_submit(k->server.net, distribute, k)); /* what was taken before a crash */
     TRY(net_timer(k->server.net, MINUTE_MS, index_trace, k));

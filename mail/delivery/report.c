@@ -15,8 +15,9 @@
 #include "mail/queue/plan.h"
 #include "mail/trace/trace.h"
 
-enum { HEAD_READ = 2 * REPORT_RETURNED_MAX, AGAIN_MAX = 5 };
+enum { HEAD_READ = 2 * REPORT_RETURNED_MAX, AGAIN_MAX = 5, LOOK_BATCH = 200, SWEEP_MS = 20000 };
 
+#define CONTENT_MISSING "the content of this message is missing: bring it back from a backup, or take it out with `kantorctl queue delete`"
 #define NO_MEMORY error_make(ERROR_MEMORY, "no memory for a report")
 
 struct outcome {
@@ -27,8 +28,20 @@ struct outcome {
     int64_t due;
 };
 
+enum cause { CAUSE_TRY, CAUSE_LOOK /* nobody tried: is it time to tell something? */, CAUSE_RETURN /* an administrator gives up */ };
+
+/* Looks at which there was nothing to do: written together. */
+struct quiet {
+    struct next_look {
+        int64_t id, at;
+    } all[LOOK_BATCH];
+    size_t n;
+};
+
 struct finishing {
     struct server *server;
+    enum cause cause;
+    struct quiet *quiet; /* of CAUSE_LOOK */
     struct arena *arena;
     int64_t now;
     struct plan plan;
@@ -53,27 +66,49 @@ static const struct queue_rcpt *rcpt_of(const struct queue_entry *e, int64_t n)
     return NULL;
 }
 
+/* Is the message looked at when it should be? Else the server was off, or its clock was set: then nothing is said before some hours in which it ran and tried. */
+static bool is_timely(const struct finishing *x)
+{
+    enum { LATE_S = 3600 };
+    return x->now - x->entry.look < LATE_S;
+}
+
+static bool is_delayed(const struct finishing *x, const struct queue_rcpt *r)
+{
+    int64_t notice = x->server->config->queue_delay_notice / 1000;
+    if (!notice || x->entry.told || x->now - x->entry.created < notice)
+        return false;
+    return x->cause == CAUSE_TRY ? r->tries + 1 >= plan_tries(&x->plan, notice) : is_timely(x);
+}
+
 /* RFC 3461 4.1, 5.2: where NOTIFY was not given, failures are told, and delays may be. */
 static bool is_owed(const struct finishing *x, const struct outcome *o)
 {
-    const struct config *c = x->server->config;
     int notify = o->rcpt->notify;
     if (o->result.state == QUEUE_DELIVERED)
         return notify & NOTIFY_SUCCESS && !o->result.speaks_dsn;
     if (o->result.state == QUEUE_FAILED)
         return notify == 0 || notify & NOTIFY_FAILURE;
-    return (notify == 0 || notify & NOTIFY_DELAY) && !x->entry.told && c->queue_delay_notice && x->now - x->entry.created >= c->queue_delay_notice / 1000;
+    return (notify == 0 || notify & NOTIFY_DELAY) && is_delayed(x, o->rcpt);
+}
+
+static bool is_over(const struct finishing *x, const struct queue_rcpt *r)
+{
+    const struct queue_entry *e = &x->entry;
+    if (x->cause == CAUSE_TRY)
+        return plan_over(&x->plan, e->created, e->expires, x->now, r->tries + 1);
+    return is_timely(x) && x->now >= e->expires && (e->look > e->expires || plan_over(&x->plan, e->created, e->expires, x->now, r->tries));
 }
 
 static void decide_one(struct finishing *x, struct outcome *o)
 {
     const struct queue_rcpt *r = o->rcpt;
-    if (o->result.state == QUEUE_WAITING && plan_over(&x->plan, x->entry.created, x->entry.expires, x->now, r->tries + 1)) {
+    if (o->result.state == QUEUE_WAITING && x->entry.size >= 0 && is_over(x, r)) {
         o->result.state = QUEUE_FAILED;
         o->expired = true;
     }
     o->due = x->now + plan_wait(&x->plan, r->tries, (uint64_t)clock_us() * 0x9E3779B97F4A7C15U >> 20);
-    o->kind = o->result.state == QUEUE_DELIVERED ? REPORT_RELAYED : o->result.state == QUEUE_WAITING ? REPORT_DELAYED : o->expired ? REPORT_EXPIRED : REPORT_FAILED;
+    o->kind = o->result.state == QUEUE_DELIVERED ? REPORT_RELAYED : o->result.state == QUEUE_WAITING ? REPORT_DELAYED : o->expired ? REPORT_EXPIRED : x->cause == CAUSE_RETURN ? REPORT_RETURNED : REPORT_FAILED;
     o->told = is_owed(x, o);
     x->n_told += o->told;
     x->delay |= o->told && o->kind == REPORT_DELAYED;
@@ -93,6 +128,21 @@ static struct error decide(struct finishing *x, const struct queue_result *resul
             continue;
         x->n++;
         decide_one(x, o);
+    }
+    return OK;
+}
+
+/* Where nobody tried: who is concerned, with what was said at the last try. */
+static struct error results_of_rows(struct finishing *x, struct queue_result **results, size_t *n)
+{
+    *n = 0;
+    *results = arena_zero(x->arena, x->entry.n_rcpts + 1, sizeof **results);
+    if (!*results)
+        return NO_MEMORY;
+    for (size_t i = 0; i < x->entry.n_rcpts; i++) {
+        const struct queue_rcpt *r = &x->entry.rcpts[i];
+        if (r->state == QUEUE_WAITING || x->cause == CAUSE_RETURN)
+            (*results)[(*n)++] = (struct queue_result){.n = r->n, .state = x->cause == CAUSE_RETURN ? QUEUE_FAILED : QUEUE_WAITING, .reply = r->reply, .host = r->host};
     }
     return OK;
 }
@@ -184,10 +234,22 @@ static struct error write_report(struct finishing *x, struct buffer *out)
         return NO_MEMORY;
     SCOPED(store_reader_return) struct sql *db = store_reader(x->server->store);
     read_original(x, db, &t);
-    return report_write(&t, out);
+    return report_text_write(&t, out);
 }
 
 /* --- the change */
+
+/* When something may have to be told next. Where that should be now, but is not sure (is_timely, is_over): in some hours. */
+static int64_t next_look(const struct finishing *x)
+{
+    enum { PATIENCE_S = 4 * 3600, DAY_S = 86400 };
+    int64_t wait_s = x->server->config->queue_delay_notice / 1000, notice = x->entry.created + wait_s;
+    if (!is_timely(x))
+        return x->now + PATIENCE_S;
+    if (!x->entry.told && !x->delay && wait_s && notice > x->now && notice < x->entry.expires)
+        return notice;
+    return x->entry.expires > x->now ? x->entry.expires : x->now + (x->n ? PATIENCE_S : DAY_S);
+}
 
 static void trace_outcome(struct finishing *x, const struct outcome *o)
 {
@@ -201,6 +263,8 @@ static struct error settle_change(struct sql *db, void *arg)
     trace_begin(&x->trace, x->arena, x->entry.job, SLICE(""), x->entry.sender);
     for (size_t i = 0; i < x->n; i++) {
         const struct outcome *o = &x->outcomes[i];
+        if (x->cause == CAUSE_LOOK && o->result.state == QUEUE_WAITING)
+            continue;
         struct error e = queue_settle(db, x->entry.id, &o->result, x->now, o->due);
         if (e.code == ERROR_NOT_FOUND && !o->told)
             continue;
@@ -209,6 +273,10 @@ static struct error settle_change(struct sql *db, void *arg)
     }
     if (x->delay)
         TRY(queue_told(db, x->entry.id, x->now));
+    if (x->entry.size < 0)
+        TRY(queue_set_aside(db, x->entry.id, SLICE(CONTENT_MISSING)));
+    if (x->cause == CAUSE_LOOK)
+        TRY(queue_look_again(db, x->entry.id, next_look(x)));
     TRY(queue_settled(db, x->entry.id));
     if (x->n_told)
         trace_addf(&x->trace, TRACE_REPORTED, x->entry.sender, "by %s", x->id);
@@ -248,10 +316,14 @@ static struct error settle_with_report(struct finishing *x, struct buffer *text)
 
 static void log_outcomes(const struct finishing *x, const char *silent)
 {
+    if (x->entry.size < 0)
+        LOG_EVENT(LOG_ERROR, "queue-item-broken", LOG_TEXT("id", x->entry.job), LOG_NUMBER("queue", x->entry.id), LOG_WORD("why", CONTENT_MISSING));
     for (size_t i = 0; i < x->n; i++) {
         const struct outcome *o = &x->outcomes[i];
+        if (x->cause == CAUSE_LOOK && o->result.state == QUEUE_WAITING)
+            continue;
         const char *event = o->result.state == QUEUE_DELIVERED ? "sent" : o->result.state == QUEUE_WAITING ? "deferred" : o->expired ? "expired" : "bounced";
-        LOG_EVENT(LOG_INFO, event, LOG_TEXT("id", x->entry.job), LOG_TEXT("to", o->rcpt->address), LOG_TEXT("host", o->result.host), LOG_TEXT("reply", o->result.reply), LOG_NUMBER("tries", o->rcpt->tries + 1));
+        LOG_EVENT(LOG_INFO, event, LOG_TEXT("id", x->entry.job), LOG_TEXT("to", o->rcpt->address), LOG_TEXT("host", o->result.host), LOG_TEXT("reply", o->result.reply), LOG_NUMBER("tries", o->rcpt->tries + (x->cause == CAUSE_TRY)));
         metric_add(o->result.state == QUEUE_DELIVERED ? METRIC_QUEUE_SENT : o->result.state == QUEUE_WAITING ? METRIC_QUEUE_DEFERRED : METRIC_QUEUE_FAILED, 1);
     }
     if (silent)
@@ -263,7 +335,12 @@ static void log_outcomes(const struct finishing *x, const char *silent)
 static struct error look(struct finishing *x, int64_t id, const struct queue_result *results, size_t n, const char **silent)
 {
     SCOPED(store_reader_return) struct sql *db = store_reader(x->server->store);
+    struct queue_result *own;
     TRY(queue_get(db, id, x->arena, &x->entry));
+    if (x->cause != CAUSE_TRY) {
+        TRY(results_of_rows(x, &own, &n));
+        results = own;
+    }
     TRY(decide(x, results, n));
     *silent = x->n_told ? silent_because(x, db) : NULL;
     if (!*silent)
@@ -275,16 +352,26 @@ static struct error look(struct finishing *x, int64_t id, const struct queue_res
     return OK;
 }
 
+static bool nothing_to_do(const struct finishing *x)
+{
+    for (size_t i = 0; i < x->n; i++)
+        if (x->outcomes[i].told || x->outcomes[i].result.state != QUEUE_WAITING)
+            return false;
+    return x->entry.size >= 0 || x->n == 0;
+}
+
 static struct error finish_once(struct finishing *x, int64_t id, const struct queue_result *results, size_t n)
 {
     const char *silent = NULL;
     struct buffer text = {0};
-    struct error e = look(x, id, results, n, &silent);
-    if (e.code == ERROR_NOT_FOUND)
-        return OK; /* deleted while it was tried */
-    TRY(e);
-    if (x->n == 0)
+    TRY(look(x, id, results, n, &silent));
+    if (x->n == 0 && x->cause != CAUSE_LOOK)
+        return x->cause == CAUSE_TRY ? OK : error_make(ERROR_NOT_FOUND, "nobody of it waits");
+    if (x->cause == CAUSE_LOOK && x->quiet && nothing_to_do(x)) {
+        x->quiet->all[x->quiet->n++] = (struct next_look){id, next_look(x)};
         return OK;
+    }
+    struct error e = OK;
     if (x->n_told == 0) {
         e = store_change(x->server->store, settle_change, x);
     } else {
@@ -298,21 +385,122 @@ static struct error finish_once(struct finishing *x, int64_t id, const struct qu
     return e;
 }
 
-struct error report_finish(struct server *server, int64_t queue_id, const struct queue_result *results, size_t n)
+static struct error finish(struct finishing *x, int64_t queue_id, const struct queue_result *results, size_t n)
 {
     struct arena a;
     struct error e = OK;
     arena_init(&a, ARENA_REQUEST_MAX);
     for (int i = 0; i < AGAIN_MAX; i++) { /* somebody may delete or return it in between */
-        struct finishing x = {.server = server, .arena = &a, .now = clock_now()};
-        (void)plan_read(slice_of(server->config->queue_retry), &x.plan);
-        e = finish_once(&x, queue_id, results, n);
+        *x = (struct finishing){.server = x->server, .cause = x->cause, .quiet = x->quiet, .arena = &a, .now = clock_now()};
+        (void)plan_read(slice_of(x->server->config->queue_retry), &x->plan);
+        e = finish_once(x, queue_id, results, n);
         if (e.code != ERROR_CONFLICT)
             break;
         arena_reset(&a);
     }
-    if (e.code != ERROR_NONE)
+    if (e.code != ERROR_NONE && e.code != ERROR_NOT_FOUND)
         LOG_EVENT(LOG_ERROR, "result-not-written", LOG_NUMBER("queue", queue_id), LOG_FAILURE(e));
     arena_free(&a);
-    return error_make(e.code, e.code ? "the result of a try could not be written" : NULL);
+    return error_make(e.code, e.code == ERROR_NOT_FOUND ? "no such message in the queue, or nobody of it waits" : e.code ? "what became of a message of the queue could not be written" : NULL);
+}
+
+struct error report_finish(struct server *server, int64_t queue_id, const struct queue_result *results, size_t n)
+{
+    struct error e = finish(&(struct finishing){.server = server, .cause = CAUSE_TRY}, queue_id, results, n);
+    return e.code == ERROR_NOT_FOUND ? OK : e; /* deleted while it was tried */
+}
+
+struct error report_return(struct server *server, int64_t queue_id)
+{
+    return finish(&(struct finishing){.server = server, .cause = CAUSE_RETURN}, queue_id, NULL, 0);
+}
+
+/* --- what nobody tries */
+
+struct aside {
+    int64_t id;
+    struct slice reason;
+};
+
+static struct error aside_change(struct sql *db, void *arg)
+{
+    const struct aside *x = arg;
+    return queue_set_aside(db, x->id, x->reason);
+}
+
+struct error report_set_aside(struct server *server, int64_t queue_id, struct slice reason)
+{
+    struct aside x = {queue_id, reason};
+    TRY(store_change(server->store, aside_change, &x));
+    LOG_EVENT(LOG_ERROR, "queue-item-broken", LOG_NUMBER("queue", queue_id), LOG_TEXT("why", reason));
+    return OK;
+}
+
+struct mending {
+    int64_t now, longest, n;
+};
+
+static struct error mend_change(struct sql *db, void *arg)
+{
+    struct mending *m = arg;
+    return queue_mend_times(db, m->now, m->longest, &m->n);
+}
+
+/* At the start, and when the clock of the machine was set: its distance to the one that never jumps says so (attacks.md SO-17). Only the timer calls it. */
+static struct error mend_times(struct server *server)
+{
+    enum { JUMP_S = 300 };
+    static int64_t known;
+    int64_t distance = clock_now() - clock_ms() / 1000;
+    struct plan plan;
+    if (known && distance - known < JUMP_S && known - distance < JUMP_S)
+        return OK;
+    (void)plan_read(slice_of(server->config->queue_retry), &plan);
+    struct mending m = {.now = clock_now(), .longest = plan_longest(&plan)};
+    TRY(store_change(server->store, mend_change, &m));
+    if (m.n)
+        LOG_EVENT(LOG_WARN, "clock-jumped", LOG_NUMBER("rows", m.n), LOG_WORD("why", "messages of the queue were due in a far future and are tried now"));
+    known = distance;
+    return OK;
+}
+
+static struct error quiet_change(struct sql *db, void *arg)
+{
+    const struct quiet *q = arg;
+    for (size_t i = 0; i < q->n; i++)
+        TRY(queue_look_again(db, q->all[i].id, q->all[i].at));
+    return OK;
+}
+
+static struct error look_at_some(struct server *server, struct arena *a, size_t *n)
+{
+    int64_t *ids;
+    struct quiet quiet = {.n = 0};
+    struct sql *db = store_reader(server->store);
+    struct error e = queue_to_look(db, clock_now(), LOOK_BATCH, a, &ids, n);
+    store_reader_return(&db);
+    for (size_t i = 0; e.code == ERROR_NONE && i < *n; i++) {
+        e = finish(&(struct finishing){.server = server, .cause = CAUSE_LOOK, .quiet = &quiet}, ids[i], NULL, 0);
+        e = e.code == ERROR_NOT_FOUND ? OK : e;
+    }
+    TRY(e);
+    return quiet.n ? store_change(server->store, quiet_change, &quiet) : OK;
+}
+
+void report_sweep(struct server *server)
+{
+    struct arena a;
+    size_t n = LOOK_BATCH;
+    int64_t begun = clock_ms();
+    if (server->config->queue_send == 0)
+        return; /* a move, a test: nothing is returned */
+    arena_init(&a, ARENA_REQUEST_MAX);
+    struct error e = mend_times(server);
+    while (e.code == ERROR_NONE && n == LOOK_BATCH && clock_ms() - begun < SWEEP_MS) {
+        e = look_at_some(server, &a, &n);
+        arena_reset(&a);
+    }
+    if (e.code != ERROR_NONE)
+        LOG_EVENT(LOG_WARN, "queue-not-swept", LOG_FAILURE(e));
+    arena_free(&a);
 }

@@ -386,7 +386,7 @@ static void head(const struct report_text *r, struct buffer *out)
     buffer_free(&to);
 }
 
-struct error report_write(const struct report_text *r, struct buffer *out)
+struct error report_text_write(const struct report_text *r, struct buffer *out)
 {
     struct buffer text = {0}, status = {0};
     report_sentences(r, &text);

@@ -43,7 +43,7 @@ struct report_text {
 };
 
 /* Appends the whole message, with Return-Path and Received. ERROR_MEMORY. */
-struct error report_write(const struct report_text *r, struct buffer *out);
+struct error report_text_write(const struct report_text *r, struct buffer *out);
 
 /* "5.1.1" of a reply; the class is the report's where the reply has none, or another. At least 24 bytes. */
 void report_status(const struct report_rcpt *r, char *out, size_t size);

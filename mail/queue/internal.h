@@ -15,4 +15,12 @@
 #define QUEUE_SQL_TAKE                                                                                                                  \
     "SELECT queue, n, tries, due, address, orcpt, notify FROM rcpt WHERE state = 0 AND dest = $1 AND due <= $2 ORDER BY due, queue, n LIMIT $3"
 
+#define QUEUE_SQL_TO_LOOK "SELECT id FROM queue WHERE look <= $1 ORDER BY look, id LIMIT $2"
+
+/* Destinations of which somebody would be tried later than $1. */
+#define QUEUE_SQL_FAR                                                                                                                   \
+    "WITH RECURSIVE d (dest) AS (SELECT min(dest) FROM rcpt WHERE state = 0 "                                                           \
+    "UNION ALL SELECT (SELECT min(dest) FROM rcpt WHERE state = 0 AND dest > d.dest) FROM d WHERE d.dest IS NOT NULL) "                 \
+    "SELECT d.dest FROM d WHERE d.dest IS NOT NULL AND (SELECT max(due) FROM rcpt WHERE state = 0 AND dest = d.dest) > $1"
+
 #endif

@@ -3,7 +3,7 @@
 
 #include "core/cleanup.h"
 
-enum { DUE_MAX = 100 };
+enum { DUE_MAX = 100, FIRST_LOOK_S = 4 * 3600 };
 
 #define NO_MEMORY error_make(ERROR_MEMORY, "no memory for the queue")
 
@@ -24,7 +24,7 @@ static struct error enter_rcpt(struct sql *db, int64_t id, size_t n, const struc
 
 struct error queue_enter(struct sql *db, const struct queue_entry *e, int64_t *id)
 {
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "INSERT INTO queue (blob, account, sender, envid, flags, created, expires, waiting, data, head) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "INSERT INTO queue (blob, account, sender, envid, flags, created, expires, waiting, data, head, look) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
     sql_bind_int(st, 1, e->blob);
     sql_bind_int(st, 2, e->account);
     sql_bind_text(st, 3, e->sender);
@@ -35,6 +35,7 @@ struct error queue_enter(struct sql *db, const struct queue_entry *e, int64_t *i
     sql_bind_int(st, 8, (int64_t)e->n_rcpts);
     sql_bind_text(st, 9, e->job);
     sql_bind_text(st, 10, e->head);
+    sql_bind_int(st, 11, e->created + FIRST_LOOK_S);
     TRY(sql_run(st));
     *id = sql_inserted(db);
     for (size_t i = 0; i < e->n_rcpts; i++)
@@ -70,10 +71,10 @@ static struct error read_rcpts(struct sql *db, struct queue_entry *e, struct are
 static void entry_from(struct sql_stmt *st, struct arena *a, struct queue_entry *e)
 {
     *e = (struct queue_entry){.id = sql_int(st, 0), .blob = sql_int(st, 1), .account = sql_int(st, 2), .sender = text_of(st, 3, a), .envid = text_of(st, 4, a), .flags = (int)sql_int(st, 5), .created = sql_int(st, 6),
-                              .expires = sql_int(st, 7), .job = text_of(st, 8, a), .size = sql_int(st, 9), .head = text_of(st, 10, a), .told = sql_int(st, 11)};
+                              .expires = sql_int(st, 7), .job = text_of(st, 8, a), .size = sql_int(st, 9), .head = text_of(st, 10, a), .told = sql_int(st, 11), .look = sql_int(st, 12)};
 }
 
-#define SELECT_ENTRY "SELECT q.id, q.blob, q.account, q.sender, q.envid, q.flags, q.created, q.expires, q.data, b.size, q.head, q.told FROM queue q JOIN blob b ON b.id = q.blob "
+#define SELECT_ENTRY "SELECT q.id, q.blob, q.account, q.sender, q.envid, q.flags, q.created, q.expires, q.data, COALESCE(b.size, -1), q.head, q.told, q.look FROM queue q LEFT JOIN blob b ON b.id = q.blob "
 
 struct error queue_list(struct sql *db, struct arena *a, struct queue_entry **all, size_t *n)
 {

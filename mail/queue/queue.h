@@ -33,8 +33,9 @@ struct queue_entry {
     struct slice sender, envid, job;
     struct slice head; /* fields that go in front of the message when it is sent (Delivered-To of a forward); or p NULL */
     int flags; /* DELIVERY_* */
-    int64_t created, expires, size;
-    int64_t told; /* when the sender was told of a delay; 0: not yet. Not for queue_enter */
+    int64_t created, expires;
+    int64_t size; /* -1: the content is missing */
+    int64_t told, look; /* when the sender was told of a delay (0: not yet); when queue_to_look names it. Not for queue_enter */
     struct queue_rcpt *rcpts;
     size_t n_rcpts;
 };
@@ -90,6 +91,18 @@ struct error queue_settle(struct sql *db, int64_t id, const struct queue_result 
 struct error queue_settled(struct sql *db, int64_t id);
 /* In a change: the sender is told of a delay. ERROR_CONFLICT: he was. */
 struct error queue_told(struct sql *db, int64_t id, int64_t now);
+
+/* --- for who looks after it */
+
+/* Messages at which it is time to look (a delay to tell, a time that is over), at most `most`: an index range. queue_enter says 4 hours after `created`. */
+struct error queue_to_look(struct sql *db, int64_t now, size_t most, struct arena *a, int64_t **ids, size_t *n);
+/* In a change: when to look again. */
+struct error queue_look_again(struct sql *db, int64_t id, int64_t at);
+/* In a change: nobody of it is tried until an administrator releases it; the reason is shown as the last reply. ERROR_NOT_FOUND. */
+struct error queue_set_aside(struct sql *db, int64_t id, struct slice reason);
+/* In a change, after a jump of the clock: who would be tried later than `longest` seconds from now is due now, what came in the future came now. *n rows changed. The
+ * cost grows with the number of destinations. */
+struct error queue_mend_times(struct sql *db, int64_t now, int64_t longest, int64_t *n);
 
 /* --- for administrators */
 

@@ -170,6 +170,104 @@ static void an_address_outside_ascii_is_named_in_either_form(void **state)
     assert_true(says(mail_of(w, w->budi, 0), "message/delivery-status") && says(mail_of(w, w->budi, 0), "Final-Recipient: utf-8; b\\x{FC}ro@b.example"));
 }
 
+/* --- the sweeper */
+
+static void sweep_at(struct queue_world *w, int64_t at)
+{
+    clock_set_fake(at);
+    report_sweep(&w->server);
+}
+
+static void who_waits_without_a_try_is_told_of_the_delay_and_given_up_at_the_end(void **state)
+{
+    struct queue_world *w = *state;
+    struct queue_rcpt to[] = {RCPT("a", "b.example")};
+    struct queue_entry *all;
+    (void)enter(w, (struct queue_entry){.rcpts = to, .n_rcpts = 1}, text);
+    sweep_at(w, NOW + 3 * HOUR);
+    assert_int_equal(mail_of(w, w->budi, 0).n, 0);
+    sweep_at(w, NOW + 4 * HOUR + 60);
+    assert_true(says(mail_of(w, w->budi, 0), "Action: delayed\r\n"));
+    sweep_at(w, NOW + 5 * DAY + 60); /* its time is over, but nobody tried: some hours more */
+    assert_int_equal(queued(w, &all), 1);
+    sweep_at(w, NOW + 5 * DAY + 4 * HOUR + 120);
+    assert_true(says(mail_of(w, w->budi, 0), "Action: failed\r\nStatus: 4.4.7\r\n"));
+    assert_int_equal(queued(w, &all), 0);
+    assert_int_equal(mail_of(w, w->budi, 2).n, 0);
+}
+
+/* attacks.md SO-17 */
+static void a_jump_of_the_clock_returns_nothing_and_stops_nothing(void **state)
+{
+    struct queue_world *w = *state;
+    struct queue_rcpt to[] = {RCPT("a", "b.example"), RCPT("held", "b.example", .state = QUEUE_HELD)};
+    struct queue_entry *all;
+    int64_t id = enter(w, (struct queue_entry){.rcpts = to, .n_rcpts = 2}, text), ahead = NOW + 3650LL * DAY;
+    sweep_at(w, NOW);
+    sweep_at(w, ahead);
+    finish(w, id, (struct queue_result[]){SAID(0, QUEUE_WAITING, "451 busy")}, 1);
+    (void)enter(w, (struct queue_entry){.rcpts = to, .n_rcpts = 1, .created = ahead}, text);
+    assert_int_equal(mail_of(w, w->budi, 0).n, 0);
+    sweep_at(w, NOW + 60);
+    assert_int_equal(queued(w, &all), 2);
+    assert_int_equal(mail_of(w, w->budi, 0).n, 0);
+    assert_int_equal(all[0].rcpts[0].due, NOW + 60);
+    assert_true(all[1].created == NOW + 60 && all[1].expires == NOW + 60 + 5 * DAY);
+}
+
+static void what_is_held_waits_without_end_and_nothing_is_told_while_sending_is_off(void **state)
+{
+    struct queue_world *w = *state;
+    struct queue_rcpt held[] = {RCPT("a", "b.example", .state = QUEUE_HELD)}, waits[] = {RCPT("c", "b.example")};
+    struct queue_entry *all;
+    (void)enter(w, (struct queue_entry){.rcpts = held, .n_rcpts = 1}, text);
+    for (int day = 0; day < 20; day++)
+        sweep_at(w, NOW + day * DAY);
+    assert_int_equal(queued(w, &all), 1);
+    (void)enter(w, (struct queue_entry){.rcpts = waits, .n_rcpts = 1}, text);
+    w->config.queue_send = 0;
+    for (int hour = 0; hour < 200; hour++)
+        sweep_at(w, NOW + hour * HOUR);
+    assert_int_equal(queued(w, &all), 2);
+    assert_int_equal(mail_of(w, w->budi, 0).n, 0);
+}
+
+static void an_administrator_gives_up_and_the_sender_hears_it(void **state)
+{
+    struct queue_world *w = *state;
+    struct queue_rcpt to[] = {RCPT("a", "b.example", .reply = SLICE("451 4.7.1 greylisted")), RCPT("held", "b.example", .state = QUEUE_HELD)};
+    struct queue_entry *all;
+    int64_t id = enter(w, (struct queue_entry){.rcpts = to, .n_rcpts = 2}, text);
+    assert_int_equal(report_return(&w->server, id).code, ERROR_NONE);
+    struct slice m = mail_of(w, w->budi, 0);
+    assert_true(says(m, "a@b.example") && says(m, "held@b.example") && says(m, "Action: failed\r\n") && says(m, "took your message back"));
+    assert_int_equal(queued(w, &all), 0);
+    assert_int_equal(report_return(&w->server, id).code, ERROR_NOT_FOUND);
+}
+
+static struct error lose_content(struct sql *db, void *arg)
+{
+    (void)arg;
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "DELETE FROM blob WHERE id IN (SELECT blob FROM queue)");
+    return sql_run(st);
+}
+
+/* attacks.md SO-15 */
+static void a_message_whose_content_is_missing_is_set_aside_with_the_reason(void **state)
+{
+    struct queue_world *w = *state;
+    struct queue_rcpt to[] = {RCPT("a", "b.example")};
+    struct queue_entry *all;
+    int64_t id = enter(w, (struct queue_entry){.rcpts = to, .n_rcpts = 1}, text);
+    assert_int_equal(store_change(w->server.store, lose_content, NULL).code, ERROR_NONE);
+    finish(w, id, (struct queue_result[]){SAID(0, QUEUE_WAITING, "451 4.3.0 cannot be read")}, 1);
+    assert_int_equal(queued(w, &all), 1);
+    assert_true(all[0].size == -1 && all[0].rcpts[0].state == QUEUE_HELD && says(all[0].rcpts[0].reply, "content of this message is missing"));
+    for (int hour = 0; hour < 200; hour += 3)
+        sweep_at(w, NOW + hour * HOUR);
+    assert_int_equal(queued(w, &all), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +280,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(success_is_told_where_the_other_server_will_not_and_it_was_asked_for, queue_set_up, queue_tear_down),
         cmocka_unit_test_setup_teardown(no_word_from_outside_adds_a_line_a_field_or_a_part, queue_set_up, queue_tear_down),
         cmocka_unit_test_setup_teardown(an_address_outside_ascii_is_named_in_either_form, queue_set_up, queue_tear_down),
+        cmocka_unit_test_setup_teardown(who_waits_without_a_try_is_told_of_the_delay_and_given_up_at_the_end, queue_set_up, queue_tear_down),
+        cmocka_unit_test_setup_teardown(a_jump_of_the_clock_returns_nothing_and_stops_nothing, queue_set_up, queue_tear_down),
+        cmocka_unit_test_setup_teardown(what_is_held_waits_without_end_and_nothing_is_told_while_sending_is_off, queue_set_up, queue_tear_down),
+        cmocka_unit_test_setup_teardown(an_administrator_gives_up_and_the_sender_hears_it, queue_set_up, queue_tear_down),
+        cmocka_unit_test_setup_teardown(a_message_whose_content_is_missing_is_set_aside_with_the_reason, queue_set_up, queue_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

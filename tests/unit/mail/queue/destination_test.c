@@ -71,7 +71,7 @@ static void plan_uses(struct sql *db, struct sql_stmt *st, const char *wanted)
     assert_true(lines > 0 && found > 0);
 }
 
-static void the_dispatchers_questions_are_answered_by_the_index(void **state)
+static void the_questions_of_dispatcher_and_sweeper_are_answered_by_the_index(void **state)
 {
     struct queue_world *w = *state;
     SCOPED(store_reader_return) struct sql *db = store_reader(w->server.store);
@@ -81,6 +81,12 @@ static void the_dispatchers_questions_are_answered_by_the_index(void **state)
     st = sql_use(db, "EXPLAIN QUERY PLAN " QUEUE_SQL_TAKE);
     plan_uses(db, st, "rcpt_due");
     sql_done(&st);
+    st = sql_use(db, "EXPLAIN QUERY PLAN " QUEUE_SQL_TO_LOOK);
+    plan_uses(db, st, "queue_look");
+    sql_done(&st);
+    st = sql_use(db, "EXPLAIN QUERY PLAN " QUEUE_SQL_FAR);
+    plan_uses(db, st, "rcpt_due");
+    sql_done(&st);
 }
 
 int main(void)
@@ -88,7 +94,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(destinations_are_listed_with_their_first_due_and_ours_are_not, queue_set_up, queue_tear_down),
         cmocka_unit_test_setup_teardown(who_is_due_is_taken_longest_overdue_first_and_message_by_message, queue_set_up, queue_tear_down),
-        cmocka_unit_test_setup_teardown(the_dispatchers_questions_are_answered_by_the_index, queue_set_up, queue_tear_down),
+        cmocka_unit_test_setup_teardown(the_questions_of_dispatcher_and_sweeper_are_answered_by_the_index, queue_set_up, queue_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
