@@ -9,7 +9,7 @@
     "WITH RECURSIVE d (dest) AS (SELECT min(dest) FROM rcpt WHERE state = 0 AND dest > $1 "                                             \
     "UNION ALL SELECT (SELECT min(dest) FROM rcpt WHERE state = 0 AND dest > d.dest) FROM d WHERE d.dest IS NOT NULL) "                 \
     "SELECT d.dest, (SELECT min(due) FROM rcpt WHERE state = 0 AND dest = d.dest), "                                                    \
-    "(SELECT count(*) FROM (SELECT 1 FROM rcpt WHERE state = 0 AND dest = d.dest LIMIT 100) AS some) "                                  \
+    "(SELECT count(*) FROM (SELECT 1 FROM rcpt WHERE state = 0 AND dest = d.dest LIMIT 100) AS counted) "                                  \
     "FROM d WHERE d.dest IS NOT NULL AND NOT EXISTS (SELECT 1 FROM domain WHERE name = d.dest) LIMIT $2"
 
 #define QUEUE_SQL_TAKE                                                                                                                  \
