@@ -48,6 +48,9 @@ struct error dkim_fields_read(struct arena *a, struct slice head, struct dkim_fi
  * `used` has a byte for each field, 0 at first. */
 void dkim_fields_canon(const struct dkim_fields *f, enum dkim_canon canon, const struct slice *names, size_t n, unsigned char *used, struct buffer *out);
 
+/* Adds text in lines of at most 76 columns behind "b=", folded with a tab. */
+void dkim_add_folded(struct slice text, struct buffer *out);
+
 /* Base64 with blanks and folds anywhere; otherwise strict. */
 bool dkim_base64(struct slice text, struct buffer *out);
 

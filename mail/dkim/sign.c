@@ -140,7 +140,7 @@ static void add_names(const struct dkim_sign *s, struct buffer *out)
     buffer_add(out, SLICE("\r\n\t"));
 }
 
-static void add_folded(struct slice text, struct buffer *out)
+void dkim_add_folded(struct slice text, struct buffer *out)
 {
     for (size_t width = COLUMNS - 8 - 2; text.n; width = COLUMNS - 8) {
         buffer_add(out, slice_first(text, width));
@@ -150,10 +150,14 @@ static void add_folded(struct slice text, struct buffer *out)
     }
 }
 
-/* All of the field up to "b=". */
-static void add_tags(const struct dkim_sign *s, const struct dkim_signer *signer, struct slice body_hash, struct buffer *out)
+/* All of the field up to "b=". instance 0: a DKIM-Signature. */
+static void add_tags(const struct dkim_sign *s, unsigned instance, const struct dkim_signer *signer, struct slice body_hash, struct buffer *out)
 {
-    buffer_printf(out, "DKIM-Signature: v=1; a=%s-sha256; c=relaxed/relaxed;\r\n\td=%.*s;", dkim_key_word(signer->key->kind), SLICE_ARG(signer->domain));
+    if (instance)
+        buffer_printf(out, "ARC-Message-Signature: i=%u;", instance);
+    else
+        buffer_add(out, SLICE("DKIM-Signature: v=1;"));
+    buffer_printf(out, " a=%s-sha256; c=relaxed/relaxed;\r\n\td=%.*s;", dkim_key_word(signer->key->kind), SLICE_ARG(signer->domain));
     buffer_printf(out, "\r\n\ts=%.*s; t=%lld;", SLICE_ARG(signer->selector), (long long)s->now);
     if (s->lifetime > 0)
         buffer_printf(out, " x=%lld;", (long long)(s->now + s->lifetime));
@@ -164,7 +168,7 @@ static void add_tags(const struct dkim_sign *s, const struct dkim_signer *signer
     buffer_add(out, SLICE(";\r\n\tb="));
 }
 
-static struct error sign_one(const struct dkim_sign *s, const struct dkim_signer *signer, struct slice body_hash, struct buffer *out)
+static struct error sign_one(const struct dkim_sign *s, unsigned instance, const struct dkim_signer *signer, struct slice body_hash, struct buffer *out)
 {
     SCOPED(buffer_free)
     struct buffer field = {0},
@@ -173,14 +177,14 @@ static struct error sign_one(const struct dkim_sign *s, const struct dkim_signer
     size_t n = sizeof signature;
     if (!dkim_domain_is_legal(signer->domain) || !dkim_domain_is_legal(signer->selector))
         return error_make(ERROR_INVALID, "not a domain or a selector that can be signed for");
-    add_tags(s, signer, body_hash, &field);
+    add_tags(s, instance, signer, body_hash, &field);
     buffer_add(&hashed, buffer_slice(&s->canonical));
     dkim_canon_field(DKIM_RELAXED, buffer_slice(&field), slice_make(NULL, 0), &hashed);
     if (field.failed || hashed.failed || !dkim_digest(DKIM_SHA256, buffer_slice(&hashed), digest))
         return error_make(ERROR_MEMORY, "out of memory");
     TRY(dkim_key_sign(signer->key, DKIM_SHA256, slice_make((const char *)digest, sizeof digest), signature, &n));
     base64_encode(slice_make((const char *)signature, n), &encoded);
-    add_folded(buffer_slice(&encoded), &field);
+    dkim_add_folded(buffer_slice(&encoded), &field);
     buffer_add(&field, SLICE("\r\n"));
     if (encoded.failed || field.failed)
         return error_make(ERROR_MEMORY, "out of memory");
@@ -197,9 +201,16 @@ struct error dkim_sign_end(struct dkim_sign *s, const struct dkim_signer *signer
     if (!length)
         return error_make(ERROR_MEMORY, "the body could not be hashed");
     for (size_t i = 0; i < n; i++)
-        TRY(sign_one(s, &signers[i], slice_make((const char *)digest, length), &made));
+        TRY(sign_one(s, 0, &signers[i], slice_make((const char *)digest, length), &made));
     buffer_add(out, buffer_slice(&made));
     return made.failed || out->failed ? error_make(ERROR_MEMORY, "out of memory") : OK;
+}
+
+struct error dkim_sign_end_arc(struct dkim_sign *s, unsigned instance, const struct dkim_signer *signer, struct buffer *out)
+{
+    unsigned char digest[DKIM_DIGEST_MAX];
+    size_t length = dkim_body_end(&s->body, digest);
+    return length ? sign_one(s, instance, signer, slice_make((const char *)digest, length), out) : error_make(ERROR_MEMORY, "the body could not be hashed");
 }
 
 void dkim_sign_free(struct dkim_sign *s)

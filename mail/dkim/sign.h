@@ -43,6 +43,8 @@ struct error dkim_sign_begin(struct arena *a, struct slice head, int64_t now, in
 void dkim_sign_body(struct dkim_sign *s, struct slice piece);
 /* Adds one field a signer, each with its line end. Once. ERROR_INVALID when a domain or selector is none. On an error out is as it was. */
 struct error dkim_sign_end(struct dkim_sign *s, const struct dkim_signer *signers, size_t n, struct buffer *out);
+/* The same as one ARC-Message-Signature (RFC 8617 4.1.2) of that instance, instead of dkim_sign_end; for seal.h. */
+struct error dkim_sign_end_arc(struct dkim_sign *s, unsigned instance, const struct dkim_signer *signer, struct buffer *out);
 void dkim_sign_free(struct dkim_sign *s);
 
 #endif

@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "mail/delivery/deliver.h"
+#include "mail/dkim/seal.h"
 #include "mail/mime/address.h"
 #include "mail/mime/header.h"
 #include "mail/relay/content.h"
@@ -63,6 +64,7 @@ static void keep(const struct store *s, int64_t id, const struct outgoing *out)
 
 struct making {
     struct store *store;
+    const char *hostname;
     const struct queue_entry *entry;
     struct arena *arena;
     struct outgoing *out;
@@ -71,6 +73,7 @@ struct making {
     struct content content;
     struct signers with;
     struct dkim_sign *sign; /* NULL: nothing is signed */
+    struct dkim_seal *seal; /* NULL: signed as our own; else sealed as something passed on */
     int64_t at, size;       /* read so far; all */
 };
 
@@ -160,17 +163,37 @@ static struct error who_signs(struct sql *db, const struct queue_entry *e, struc
     return listed.code == ERROR_NOT_FOUND ? OK : listed;
 }
 
+/* What came from elsewhere and is passed on for an address of ours (its mark stands in the entry's head) is sealed for that address's domain. */
+static struct error who_seals(struct making *m, struct sql *db, struct domain *d)
+{
+    struct address x;
+    struct slice mark = slice_trim(header_find(m->entry->head, SLICE("Delivered-To")));
+    if (m->entry->account || m->entry->flags & DELIVERY_OWN || !mark.n || address_parse(mark, m->arena, &x).code != ERROR_NONE)
+        return OK;
+    struct error e = domain_row(db, x.domain, m->arena, d);
+    if (e.code != ERROR_NONE) {
+        d->id = 0;
+        return e.code == ERROR_NOT_FOUND ? OK : e;
+    }
+    TRY(dkim_seal_look(m->arena, m->head, slice_of(m->hostname), &m->seal));
+    if (!m->seal->instance)
+        d->id = 0;
+    return OK;
+}
+
 static struct error begin(struct making *m, struct sql *db)
 {
     struct domain d;
     TRY(read_head(m, db));
     TRY(who_signs(db, m->entry, m->head, m->arena, &d));
+    if (!d.id && m->entry->head.n)
+        TRY(who_seals(m, db, &d));
     if (!d.id)
         return OK;
     TRY(signers_load(db, &d, m->arena, &m->with));
     if (!m->with.n)
         return OK;
-    struct error e = dkim_sign_begin(m->arena, m->head, clock_now(), KEYS_SIGNED_S, &m->sign);
+    struct error e = dkim_sign_begin(m->arena, m->head, clock_now(), m->seal ? 0 : KEYS_SIGNED_S, &m->sign);
     if (e.code == ERROR_INVALID || e.code == ERROR_LIMIT) {
         LOG_EVENT(LOG_WARN, "not-signed", LOG_TEXT("id", m->entry->job), LOG_FAILURE(e));
         return OK;
@@ -203,9 +226,11 @@ static struct error finish(struct making *m)
 {
     SCOPED(buffer_free)
     struct buffer head = {0};
-    if (m->sign)
+    if (m->sign && m->seal)
+        TRY(dkim_seal_end(m->sign, m->seal, &m->with.all[0], clock_now(), &head)); /* the older key of the pair is RSA: few verify other seals */
+    else if (m->sign)
         TRY(dkim_sign_end(m->sign, m->with.all, m->with.n, &head));
-    m->out->signatures = m->sign ? (int)m->with.n : 0;
+    m->out->signatures = m->sign && !m->seal ? (int)m->with.n : 0;
     buffer_add(&head, m->entry->head);
     m->out->head = arena_copy(m->arena, buffer_slice(&head));
     if (head.failed || !m->out->head.p)
@@ -231,11 +256,10 @@ static struct error make(struct making *m)
 
 struct error outgoing_head(struct store *s, const char *hostname, const struct queue_entry *entry, struct arena *a, struct outgoing *out)
 {
-    (void)hostname;
     if (find_kept(s, entry->id, a, out))
         return OK;
     *out = (struct outgoing){.head = SLICE(""), .signed_by = SLICE("")};
-    struct making m = {.store = s, .entry = entry, .arena = a, .out = out};
+    struct making m = {.store = s, .hostname = hostname, .entry = entry, .arena = a, .out = out};
     struct error e = make(&m);
     dkim_sign_free(m.sign);
     signers_free(&m.with);

@@ -83,6 +83,29 @@ static size_t passes(struct world *w, struct slice message)
     return good;
 }
 
+/* The same question to python3-dkim: "dkim=2 arc=none". */
+static const char *python_says(struct world *w, struct slice message)
+{
+    struct domain_key *keys;
+    size_t n;
+    char *line = arena_alloc(&w->arena, 500);
+    const char *path = arena_printf(&w->arena, "%s/message", w->path), *records = arena_printf(&w->arena, "%s/records", w->path);
+    SCOPED(store_reader_return) struct sql *db = store_reader(w->store);
+    assert_int_equal(domain_key_list(db, 0, &w->arena, &keys, &n).code, ERROR_NONE);
+    FILE *f = fopen(path, "wb");
+    assert_int_equal(fwrite(message.p, 1, message.n, f), message.n);
+    (void)fclose(f);
+    f = fopen(records, "w");
+    for (size_t i = 0; i < n; i++)
+        (void)fprintf(f, "%.*s._domainkey.%s %.*s\n", SLICE_ARG(keys[i].selector), keys[i].domain == 1 ? "kantor.example" : "cabang.example", SLICE_ARG(keys[i].record));
+    (void)fclose(f);
+    f = popen(arena_printf(&w->arena, "/usr/bin/python3 tests/unit/mail/relay/verify.py %s %s", path, records), "r");
+    assert_non_null(fgets(line, 500, f));
+    (void)pclose(f);
+    line[strcspn(line, "\n")] = '\0';
+    return line;
+}
+
 static struct outgoing left(struct world *w, struct slice message, struct queue_entry like)
 {
     struct outgoing out;
@@ -102,6 +125,7 @@ static void the_return_path_stays_here_and_both_keys_sign(void **state)
     assert_true(slice_eq(out.signed_by, SLICE("kantor.example")));
     struct slice all = sent(w, message, &out);
     assert_int_equal(passes(w, all), 2);
+    assert_string_equal(python_says(w, all), "dkim=2 arc=none ");
     assert_null(memmem(all.p, all.n, "Return-Path", 11));
     assert_null(memmem(all.p, all.n, "l=", 2));
     assert_non_null(memmem(out.head.p, out.head.n, " x=", 3));
@@ -171,6 +195,71 @@ static void a_list_signs_for_its_own_mail_only(void **state)
     assert_int_equal(out.signatures, 0);
 }
 
+/* --- ARC */
+
+#define FOREIGN "From: ani@elsewhere.example\r\nTo: budi@kantor.example\r\nSubject: Halo\r\nDate: Mon, 24 Nov 2025 10:00:00 +0700\r\nMessage-ID: <1@elsewhere.example>\r\n\r\nApa kabar?\r\n"
+#define FOUND(arc) "Authentication-Results: mx.kantor.example;\r\n\tspf=pass reason=\"arc=pass; x\" smtp.mailfrom=elsewhere.example; " arc "\r\n"
+
+static struct slice passed_on(struct world *w, struct slice message, const char *mark)
+{
+    struct outgoing out;
+    struct queue_entry e = queued(w, message, (struct queue_entry){.sender = SLICE("SRS0=x@kantor.example"), .head = slice_of(mark)});
+    assert_int_equal(outgoing_head(w->store, "mx.kantor.example", &e, &w->arena, &out).code, ERROR_NONE);
+    assert_int_equal(out.signatures, 0);
+    return sent(w, message, &out);
+}
+
+static void what_is_passed_on_is_sealed_and_the_next_station_seals_again(void **state)
+{
+    struct world *w = *state;
+    with_keys(w);
+    struct slice one = passed_on(w, SLICE(FOUND("dkim=none") FOREIGN), "Delivered-To: budi@kantor.example\r\n");
+    assert_true(slice_starts(one, SLICE("ARC-Seal: i=1; a=rsa-sha256;")));
+    assert_non_null(memmem(one.p, one.n, "ARC-Authentication-Results: i=1; mx.kantor.example;", 51));
+    assert_string_equal(python_says(w, one), "dkim=0 arc=pass ");
+    struct slice again = slice_of(arena_printf(&w->arena, "Received: from x by y; z\r\n" FOUND("arc=pass") "%.*s", SLICE_ARG(one)));
+    struct slice two = passed_on(w, again, "Delivered-To: rina@cabang.example\r\n");
+    assert_non_null(memmem(two.p, two.n, "cv=pass", 7));
+    assert_non_null(memmem(two.p, two.n, "d=cabang.example", 16));
+    assert_string_equal(python_says(w, two), "dkim=0 arc=pass ");
+    char *changed = arena_string(&w->arena, two);
+    changed[strlen(changed) - 4] = 'X';
+    assert_true(strncmp(python_says(w, slice_of(changed)), "dkim=0 arc=fail", 15) == 0);
+}
+
+static void a_chain_that_we_found_broken_is_sealed_as_broken(void **state)
+{
+    struct world *w = *state;
+    with_keys(w);
+    struct slice one = passed_on(w, SLICE(FOUND("dkim=none") FOREIGN), "Delivered-To: budi@kantor.example\r\n");
+    struct slice two = passed_on(w, slice_of(arena_printf(&w->arena, FOUND("arc=fail") "%.*s", SLICE_ARG(one))), "Delivered-To: budi@kantor.example\r\n");
+    assert_non_null(memmem(two.p, two.n, "ARC-Seal: i=2;", 14));
+    assert_non_null(memmem(two.p, two.n, "cv=fail", 7));
+    struct slice three = passed_on(w, slice_of(arena_printf(&w->arena, FOUND("arc=fail") "%.*s", SLICE_ARG(two))), "Delivered-To: budi@kantor.example\r\n");
+    assert_null(memmem(three.p, three.n, "i=3;", 4)); /* RFC 8617 5.1: nothing is added behind a failure */
+}
+
+static void nothing_is_sealed_that_we_know_nothing_of(void **state)
+{
+    struct world *w = *state;
+    with_keys(w);
+    struct slice one = passed_on(w, SLICE(FOUND("dkim=none") FOREIGN), "Delivered-To: budi@kantor.example\r\n");
+    const struct {
+        struct slice message;
+        const char *mark;
+    } rows[] = {
+        {SLICE(FOREIGN), "Delivered-To: budi@kantor.example\r\n"},                                              /* no results */
+        {SLICE("Authentication-Results: other.example; spf=pass\r\n" FOREIGN), "Delivered-To: budi@kantor.example\r\n"},
+        {SLICE(FOUND("dkim=none") FOREIGN), "Delivered-To: x@elsewhere.example\r\n"},
+        {SLICE(FOUND("dkim=none") FOREIGN), "X-Other: y\r\n"},
+        {slice_of(arena_printf(&w->arena, FOUND("dkim=none") "%.*s", SLICE_ARG(one))), "Delivered-To: budi@kantor.example\r\n"}, /* a chain, and no verdict of it */
+        {SLICE(FOUND("arc=pass") "ARC-Seal: i=2; a=rsa-sha256; cv=pass; d=x; s=y; b=\r\n" FOREIGN), "Delivered-To: budi@kantor.example\r\n"}, /* holes */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (!slice_starts(passed_on(w, rows[i].message, rows[i].mark), slice_of(rows[i].mark)))
+            fail_msg("row %zu", i);
+}
+
 static void only_active_keys_sign(void **state)
 {
     struct world *w = *state;
@@ -235,6 +324,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_second_destination_gets_the_same_signature, world_open, world_close),
         cmocka_unit_test_setup_teardown(nobody_gets_a_signature_for_an_author_that_is_not_his, world_open, world_close),
         cmocka_unit_test_setup_teardown(a_list_signs_for_its_own_mail_only, world_open, world_close),
+        cmocka_unit_test_setup_teardown(what_is_passed_on_is_sealed_and_the_next_station_seals_again, world_open, world_close),
+        cmocka_unit_test_setup_teardown(a_chain_that_we_found_broken_is_sealed_as_broken, world_open, world_close),
+        cmocka_unit_test_setup_teardown(nothing_is_sealed_that_we_know_nothing_of, world_open, world_close),
         cmocka_unit_test_setup_teardown(only_active_keys_sign, world_open, world_close),
         cmocka_unit_test_setup_teardown(bodies_of_every_size_and_end_verify, world_open, world_close),
         cmocka_unit_test_setup_teardown(what_the_other_side_must_take_is_told, world_open, world_close),
