@@ -20,6 +20,7 @@
 #include "mail/delivery/deliver.h"
 #include "mail/delivery/filter.h"
 #include "mail/delivery/report.h"
+#include "mail/filter/dnsbl.h"
 #include "mail/delivery/list.h"
 #include "mail/trace/trace.h"
 
@@ -78,6 +79,12 @@ static void wake_lists(void *arg)
     struct error e = net_submit(k->server.net, distribute, k);
     if (e.code != ERROR_NONE)
         LOG_EVENT(LOG_WARN, "lists-wait", LOG_FAILURE(e)); /* the minute's timer comes */
+}
+
+static void check_lists(void *arg)
+{
+    struct kantord *k = arg;
+    dnsbl_check(&k->server);
 }
 
 static void flush_trace(void *arg)
@@ -158,6 +165,8 @@ static struct error begin(struct kantord *k)
     TRY(net_timer(k->server.net, MINUTE_MS, distribute, k));
     TRY(net_submit(k->server.net, distribute, k)); /* what was taken before a crash */
     TRY(net_timer(k->server.net, MINUTE_MS, index_trace, k));
+    TRY(net_submit(k->server.net, check_lists, k)); /* lists of the DNS are used once they proved that they live */
+    TRY(net_timer(k->server.net, MINUTE_MS, check_lists, k));
     TRY(net_timer(k->server.net, TRACE_FLUSH_MS, flush_trace, k));
     TRY(domain_keys_start(k));
     TRY(nightly_start(k));
@@ -207,6 +216,7 @@ static void stop(struct kantord *k)
         login_flush_used(k->server.login);
     if (k->server.store)
         trace_flush(k->server.store); /* refusals of the last sessions */
+    dnsbl_stop(); /* it submits tasks */
     net_free(k->server.net);
     resolver_free(k->server.resolver);
     login_service_free(k->server.login);

@@ -77,7 +77,7 @@ struct filter {
     void (*close)(void *state); /* the session is over; when it returns nothing calls wake any more */
 };
 
-extern const struct filter filter_rate;
+extern const struct filter filter_rate, filter_dnsbl;
 
 /* A refusal; enhanced like "4.7.1"; texts in the arena or static, printable ASCII after this. The first one counts. */
 void filter_refuse(struct filter_mail *m, const char *who, int code, const char *enhanced, const char *text);

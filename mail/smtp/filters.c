@@ -11,6 +11,7 @@
 /* In this order at each stage. */
 static const struct filter *const filters[] = {
     &filter_rate,
+    &filter_dnsbl,
 };
 enum { N_FILTERS = sizeof filters / sizeof filters[0] };
 _Static_assert((int)N_FILTERS <= (int)SMTP_FILTERS_MAX, "smtp_session holds a state for each filter");
