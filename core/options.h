@@ -41,6 +41,11 @@
     R(dns_trust_anchor,   "dns.trust_anchor",      PATH,   "/usr/share/dns/root.key",   0,        0,                "",                 "The key of the root for DNSSEC (package dns-root-data); empty: nothing is validated, DANE is off.") \
     R(dns_table,          "dns.table",             PATH,   "",                          0,        0,                "",                 "A file that is the whole DNS, for demonstrations and tests: nothing leaves the machine, an unknown name does not exist.") \
     R(dns_timeout,        "dns.timeout",           TIME,   "10s",                       100,      120000,           "",                 "How long an answer of the DNS is waited for.") \
+    X(relay_smarthost,    "relay.smarthost",       TEXT,   "",                          0,        0,                "",                 "A server that takes all outgoing mail: host or host:port; empty: the servers of each domain (MX).") \
+    X(relay_port,         "relay.port",            NUMBER, "25",                        1,        65535,            "",                 "The port of other servers.") \
+    X(relay_loopback,     "relay.loopback",        CHOICE, "refuse",                    0,        0,                "refuse|allow",     "Whether servers of others may be on this machine (127.0.0.1, ::1): for demonstrations and tests.") \
+    X(relay_sessions,     "relay.sessions",        NUMBER, "500",                       1,        20000,            "",                 "Connections to other servers in all.") \
+    X(relay_per_destination,"relay.per_destination", NUMBER, "20",                        1,        1000,             "",                 "Connections to the servers of one domain; it begins with five and grows while they work.") \
     X(queue_lifetime,     "queue.lifetime",          TIME,   "5d",                       3600000,  2592000000LL,      "",                 "How long delivery to another server is tried.") \
     X(sending_hour,       "sending.hour",            NUMBER, "1000",                     0,        1000000000,        "",                 "Recipients that an account may send to in an hour (kantorctl account sending sets others); 0: any number.") \
     X(sending_day,        "sending.day",             NUMBER, "5000",                     0,        1000000000,        "",                 "The same in a day.") \

@@ -45,7 +45,8 @@ struct error demo_write_config(const char *dir, int port_base, struct arena *a, 
                   "limit.connections = 40000\n"
                   "limit.commands_loopback = 200000\n"
                   "sending.hour = 0\nsending.day = 0\nsending.app_hour = 0\nsending.app_day = 0\n"
-                  "dns.table = dns.table\n",
+                  "dns.table = dns.table\n"
+                  "relay.loopback = allow\n",
                   port_base);
     const char *table = arena_printf(a, "%s/dns.table", dir);
     if (!text || !table)

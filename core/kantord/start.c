@@ -22,6 +22,7 @@
 #include "mail/delivery/report.h"
 #include "mail/filter/dnsbl.h"
 #include "mail/delivery/list.h"
+#include "mail/relay/relay.h"
 #include "mail/trace/trace.h"
 
 enum { DRAIN_MS = 30000, DRAIN_DEMO_MS = 3000, MINUTE_MS = 60000, TRACE_FLUSH_MS = 2000, OWN_DESCRIPTORS = 1000 };
@@ -170,6 +171,7 @@ static struct error begin(struct kantord *k)
     TRY(net_timer(k->server.net, TRACE_FLUSH_MS, flush_trace, k));
     TRY(domain_keys_start(k));
     TRY(nightly_start(k));
+    TRY(relay_start(&k->server, &k->server.relay));
     int64_t watch = notify_watchdog_ms();
     if (watch > 0)
         TRY(net_timer(k->server.net, watch, watchdog, k));
@@ -209,6 +211,7 @@ static void stop(struct kantord *k)
     notify_send("STOPPING=1");
     k->stopping = 1;
     control_stop(k);
+    relay_stop(k->server.relay);
     if (k->server.net)
         net_stop(k->server.net, k->demo ? DRAIN_DEMO_MS : DRAIN_MS);
     domain_keys_stop();
@@ -218,6 +221,7 @@ static void stop(struct kantord *k)
         trace_flush(k->server.store); /* refusals of the last sessions */
     dnsbl_stop(); /* it submits tasks */
     net_free(k->server.net);
+    relay_free(k->server.relay);
     resolver_free(k->server.resolver);
     login_service_free(k->server.login);
     store_close(k->server.store);

@@ -39,6 +39,11 @@ static enum step ran(struct connection *c, enum run r)
     struct connection_inner *in = c->inner;
     active(c);
     c->want = 0; /* it was about the command that is done */
+    if (c->idle_ms < in->idle_before_ms / 8) { /* the timer is set for a far later time */
+        atomic_store(&in->timer_ms, c->idle_ms);
+        loop_post(c, POST_DELAY);
+    }
+    in->idle_before_ms = c->idle_ms;
     switch (r) {
     case RUN_NEXT:
     case RUN_PARK:

@@ -72,6 +72,7 @@ struct connection_inner {
     int64_t delay_until_ms;                  /* owner: of PHASE_DELAY and PHASE_LINGER */
     int64_t hold_until_ms;                   /* owner: its account or address gave too many commands; the next one waits */
     int64_t lingered;                        /* bytes dropped */
+    int64_t idle_before_ms;                  /* owner: c->idle_ms behind the last command */
     int counted, zombie;                     /* loop */
     int opened, framed, from_plain;          /* owner */
     int read_full;                           /* owner: the last read took all it was given room for */

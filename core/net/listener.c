@@ -148,7 +148,7 @@ struct connection *connection_new(struct net *n, const struct listener *listener
     c->listener = listener;
     c->protocol = listener->service->protocol;
     c->net = n;
-    c->idle_ms = listener->service->idle_ms;
+    c->idle_ms = in->idle_before_ms = listener->service->idle_ms;
     arena_init(&c->arena, ARENA_REQUEST_MAX);
     set_address(peer, c->peer, sizeof c->peer, &c->peer_port, &c->loopback);
     in->fd = fd;

@@ -1,0 +1,119 @@
+/* mail/relay/job.c -- a message for a destination, from the queue and back */
+#include <stdlib.h>
+
+#include "core/cleanup.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "mail/relay/internal.h"
+
+enum { JOB_MEMORY = 8 * 1024 * 1024 };
+
+/* Under the lock. */
+static bool is_held(const struct destination *d, int64_t queue)
+{
+    for (size_t i = 0; i < d->n_held; i++)
+        if (d->held[i] == queue)
+            return true;
+    return false;
+}
+
+static bool hold(struct destination *d, int64_t queue)
+{
+    SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&d->relay->lock);
+    (void)held;
+    if (d->n_held == HELD_MAX || is_held(d, queue))
+        return false;
+    d->held[d->n_held++] = queue;
+    return true;
+}
+
+static void let_go(struct destination *d, int64_t queue)
+{
+    SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&d->relay->lock);
+    (void)held;
+    for (size_t i = 0; i < d->n_held; i++)
+        if (d->held[i] == queue)
+            d->held[i] = d->held[--d->n_held];
+}
+
+static size_t held_count(struct destination *d)
+{
+    SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&d->relay->lock);
+    (void)held;
+    return d->n_held;
+}
+
+static void choose(struct destination *d, struct job *j, const struct queue_taken *all, size_t n)
+{
+    for (size_t i = 0; i < n && j->n < JOB_RCPTS_MAX; i++)
+        if (j->n ? all[i].queue == j->rcpts[0].queue : hold(d, all[i].queue))
+            j->rcpts[j->n++] = all[i];
+}
+
+/* What others have in hand stands first: it has waited longest. Mostly these are one row a message. */
+static struct error fill(struct sql *db, struct destination *d, struct job *j)
+{
+    size_t most = held_count(d) + JOB_RCPTS_MAX, n = 0;
+    do {
+        struct queue_taken *all;
+        TRY(queue_take(db, d->name, clock_now(), most, &j->arena, &all, &n));
+        choose(d, j, all, n);
+        most *= 4;
+    } while (j->n == 0 && n == most / 4 && most < 100000);
+    if (j->n == 0)
+        return error_make(ERROR_NOT_FOUND, "nothing is due");
+    return queue_get(db, j->rcpts[0].queue, &j->arena, &j->entry);
+}
+
+struct job *job_take(struct destination *d)
+{
+    struct job *j = calloc(1, sizeof *j);
+    if (!j)
+        return NULL;
+    arena_init(&j->arena, JOB_MEMORY);
+    (void)pthread_mutex_lock(&d->relay->taking);
+    struct sql *db = store_reader(d->relay->server->store);
+    struct error e = fill(db, d, j);
+    store_reader_return(&db);
+    (void)pthread_mutex_unlock(&d->relay->taking);
+    if (e.code == ERROR_NONE)
+        return j;
+    if (e.code != ERROR_NOT_FOUND)
+        LOG_EVENT(LOG_ERROR, "queue-not-read", LOG_TEXT("destination", d->name), LOG_FAILURE(e));
+    if (j->n)
+        let_go(d, j->rcpts[0].queue);
+    arena_free(&j->arena);
+    free(j);
+    return NULL;
+}
+
+void job_set(struct job *j, enum queue_state state, struct slice reply, struct slice host)
+{
+    reply = arena_copy(&j->arena, reply);
+    host = arena_copy(&j->arena, host);
+    for (size_t i = 0; i < j->n; i++)
+        if (!j->results[i].reply.p)
+            j->results[i] = (struct queue_result){.n = j->rcpts[i].n, .state = state, .reply = reply.p ? reply : SLICE("451 4.3.0 no memory"), .host = host};
+}
+
+static void tell(const struct destination *d, const struct job *j, struct error e)
+{
+    static const char *const words[] = {[QUEUE_WAITING] = "deferred", [QUEUE_HELD] = "held", [QUEUE_DELIVERED] = "sent", [QUEUE_FAILED] = "bounced"};
+    for (size_t i = 0; i < j->n; i++) {
+        const struct queue_result *x = &j->results[i];
+        LOG_EVENT(x->state == QUEUE_DELIVERED ? LOG_INFO : LOG_WARN, words[x->state], LOG_TEXT("id", j->entry.job.p ? j->entry.job : SLICE("-")), LOG_TEXT("to", j->rcpts[i].address), LOG_TEXT("host", x->host), LOG_TEXT("reply", x->reply),
+                  LOG_NUMBER("tries", j->rcpts[i].tries + 1));
+    }
+    if (e.code != ERROR_NONE && e.code != ERROR_NOT_FOUND)
+        LOG_EVENT(LOG_ERROR, "results-not-written", LOG_TEXT("destination", d->name), LOG_FAILURE(e)); /* it will be sent again */
+}
+
+void job_finish(struct destination *d, struct job *j)
+{
+    job_set(j, QUEUE_WAITING, SLICE("451 4.4.2 no result"), SLICE(""));
+    struct error e = report_finish(d->relay->server, j->entry.id, j->results, j->n);
+    tell(d, j, e);
+    let_go(d, j->entry.id);
+    arena_free(&j->arena);
+    free(j);
+}
