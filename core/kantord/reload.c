@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/process/notify.h"
 #include "mail/delivery/filter.h"
+#include "mail/relay/relay.h"
 
 enum { CONFIG_MAX_BYTES = 16 * 1024 * 1024, LOOPBACK_BURST_S = 10 };
 
@@ -60,6 +61,7 @@ static void put_in_place(struct kantord *k, struct generation *g)
     net_configure(k->server.net, &options);
     filter_configure(&(struct filter_options){k->server.hostname, g->config.queue_lifetime / 1000, g->config.sieve_day});
     atomic_store(&k->server.config, &g->config);
+    relay_look_again(k->server.relay);
 }
 
 static void reload(void *arg)

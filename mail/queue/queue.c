@@ -2,6 +2,7 @@
 #include "mail/queue/queue.h"
 
 #include "core/cleanup.h"
+#include "core/store/watch.h"
 
 enum { DUE_MAX = 100, FIRST_LOOK_S = 4 * 3600 };
 
@@ -38,6 +39,7 @@ struct error queue_enter(struct sql *db, const struct queue_entry *e, int64_t *i
     sql_bind_int(st, 11, e->created + FIRST_LOOK_S);
     TRY(sql_run(st));
     *id = sql_inserted(db);
+    watch_note(db, QUEUE_WATCH_NEW, *id);
     for (size_t i = 0; i < e->n_rcpts; i++)
         TRY(enter_rcpt(db, *id, i, &e->rcpts[i]));
     return OK;
@@ -140,6 +142,7 @@ struct error queue_hurry(struct sql *db, int64_t id)
     SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "UPDATE rcpt SET due = 0 WHERE queue = $1 AND state = 0");
     sql_bind_int(st, 1, id);
     TRY(sql_run(st));
+    watch_note(db, QUEUE_WATCH_CHANGED, id);
     return sql_changed(db) ? OK : error_make(ERROR_NOT_FOUND, "no such message in the queue, or nobody of it waits");
 }
 

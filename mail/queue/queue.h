@@ -14,6 +14,8 @@
 
 #include "core/store/store.h"
 
+/* What a follower of the queue watches (core/store/watch.h): messages that came, and waiting rows that changed. No collection has such a number. */
+enum { QUEUE_WATCH_NEW = -1, QUEUE_WATCH_CHANGED = -2 };
 enum queue_state { QUEUE_WAITING, QUEUE_HELD, QUEUE_DELIVERED, QUEUE_FAILED };
 
 struct queue_rcpt {

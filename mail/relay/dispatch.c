@@ -10,8 +10,8 @@
 #include "core/cleanup.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/store/watch.h"
 #include "mail/queue/news.h"
-#include "mail/queue/wake.h"
 #include "mail/relay/internal.h"
 
 enum { WHOLE_LOOK_MS = 60000, BUSY_MS = 100, ROUTE_MS = 5 * 60000, REST_MS = 60000, REST_MAX_MS = 30 * 60000, SETTLE_MAX = 200, SCAN = 1000, TABLE_MEMORY = 64 * 1024 * 1024 };
@@ -391,15 +391,28 @@ static void *relay_main(void *arg)
 
 /* --- start and stop */
 
-static void on_queue(void *arg, enum queue_news news)
+/* The writer's thread, behind a commit. */
+static void mail_came(void *arg)
 {
     struct relay *r = arg;
     SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&r->lock);
     (void)held;
-    if (news == QUEUE_NEWS_ALL)
-        r->all_fresh = true;
-    else
-        r->new_mail = true;
+    r->new_mail = true;
+    relay_wake(r);
+}
+
+static void queue_changed(void *arg)
+{
+    relay_look_again(arg);
+}
+
+void relay_look_again(struct relay *r)
+{
+    if (!r)
+        return;
+    SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&r->lock);
+    (void)held;
+    r->all_fresh = true;
     relay_wake(r);
 }
 
@@ -417,10 +430,11 @@ struct error relay_start(struct server *server, struct relay **out)
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&r->wake, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
-    if (pthread_create(&r->thread, NULL, relay_main, r) != 0)
+    r->watches[0] = watch_join(server->store, QUEUE_WATCH_NEW, mail_came, r);
+    r->watches[1] = watch_join(server->store, QUEUE_WATCH_CHANGED, queue_changed, r);
+    if (!r->watches[0] || !r->watches[1] || pthread_create(&r->thread, NULL, relay_main, r) != 0)
         return error_make(ERROR_MEMORY, "cannot start the thread of the queue");
     r->started = true;
-    queue_wake_by(on_queue, r);
     return OK;
 }
 
@@ -428,7 +442,6 @@ void relay_stop(struct relay *r)
 {
     if (!r || !r->started)
         return;
-    queue_wake_by(NULL, NULL);
     (void)pthread_mutex_lock(&r->lock);
     r->stop = true;
     relay_wake(r);
@@ -441,6 +454,8 @@ void relay_free(struct relay *r)
 {
     if (!r)
         return;
+    watch_leave(r->watches[0]);
+    watch_leave(r->watches[1]);
     destinations_free(r);
     (void)pthread_cond_destroy(&r->wake);
     (void)pthread_mutex_destroy(&r->taking);

@@ -66,6 +66,7 @@ struct relay {
     pthread_t thread;
     pthread_mutex_t lock, taking; /* taking: held while a session reads what is due */
     pthread_cond_t wake;
+    struct watch *watches[2];
     bool started, stop, all_fresh, new_mail;
     struct destination **table;
     size_t n_table, n_destinations;

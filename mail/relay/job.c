@@ -96,23 +96,12 @@ void job_set(struct job *j, enum queue_state state, struct slice reply, struct s
             j->results[i] = (struct queue_result){.n = j->rcpts[i].n, .state = state, .reply = reply.p ? reply : SLICE("451 4.3.0 no memory"), .host = host};
 }
 
-static void tell(const struct destination *d, const struct job *j, struct error e)
-{
-    static const char *const words[] = {[QUEUE_WAITING] = "deferred", [QUEUE_HELD] = "held", [QUEUE_DELIVERED] = "sent", [QUEUE_FAILED] = "bounced"};
-    for (size_t i = 0; i < j->n; i++) {
-        const struct queue_result *x = &j->results[i];
-        LOG_EVENT(x->state == QUEUE_DELIVERED ? LOG_INFO : LOG_WARN, words[x->state], LOG_TEXT("id", j->entry.job.p ? j->entry.job : SLICE("-")), LOG_TEXT("to", j->rcpts[i].address), LOG_TEXT("host", x->host), LOG_TEXT("reply", x->reply),
-                  LOG_NUMBER("tries", j->rcpts[i].tries + 1));
-    }
-    if (e.code != ERROR_NONE && e.code != ERROR_NOT_FOUND)
-        LOG_EVENT(LOG_ERROR, "results-not-written", LOG_TEXT("destination", d->name), LOG_FAILURE(e)); /* it will be sent again */
-}
-
 void job_finish(struct destination *d, struct job *j)
 {
     job_set(j, QUEUE_WAITING, SLICE("451 4.4.2 no result"), SLICE(""));
     struct error e = report_finish(d->relay->server, j->entry.id, j->results, j->n);
-    tell(d, j, e);
+    if (e.code != ERROR_NONE)
+        LOG_EVENT(LOG_ERROR, "results-not-written", LOG_TEXT("destination", d->name), LOG_FAILURE(e)); /* it will be sent again */
     let_go(d, j->entry.id);
     arena_free(&j->arena);
     free(j);

@@ -18,6 +18,8 @@ struct error relay_start(struct server *server, struct relay **out);
 void relay_stop(struct relay *r);
 /* After net_stop. NULL is allowed. */
 void relay_free(struct relay *r);
+/* The configuration changed: looks at the whole queue. Any thread; NULL is allowed. */
+void relay_look_again(struct relay *r);
 /* Sessions that live now. Any thread. */
 int relay_sessions(const struct relay *r);
 
