@@ -15,7 +15,7 @@ static struct error bind_source(int fd, const struct sockaddr_storage *from)
     return error_make(ERROR_IO, "the source address is not this machine's");
 }
 
-struct error outgoing_open(struct net *n, const struct outgoing *o, void *session)
+struct error outgoing_open(struct net *n, const struct outgoing_peer *o, void *session)
 {
     int fd = socket(o->to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)

@@ -5,14 +5,14 @@
  * `secured` follows it, and `close` is the last call in any case: also when nothing was ever connected, with the reason in c->why.
  *
  *     static const struct service relay = {.name = "relay", .tls = TLS_STARTTLS, .protocol = &relay_protocol, .idle_ms = 300000};
- *     TRY(outgoing_open(net, &(struct outgoing){.listener = &listener, .to = address, .to_length = n}, session));
+ *     TRY(outgoing_open(net, &(struct outgoing_peer){.listener = &listener, .to = address, .to_length = n}, session));
  */
 #ifndef KANTOR_CORE_NET_OUTGOING_H
 #define KANTOR_CORE_NET_OUTGOING_H
 
 #include "core/net/service.h"
 
-struct outgoing {
+struct outgoing_peer {
     const struct listener *listener; /* of no port: its service says name, protocol, deadlines, and whether TLS comes first; lives as long as the net */
     struct sockaddr_storage to, from; /* from: the source address, family 0: the system's choice. AF_UNIX is allowed for `to` */
     socklen_t to_length;
@@ -21,6 +21,6 @@ struct outgoing {
 
 /* Begins to connect; never waits. After OK the session belongs to the connection: c->session from the first call on. Otherwise it stays the caller's.
  * ERROR_BUSY: we stop or have too many connections; ERROR_IO: no socket, no route (text says why, static). Any thread. */
-struct error outgoing_open(struct net *n, const struct outgoing *o, void *session);
+struct error outgoing_open(struct net *n, const struct outgoing_peer *o, void *session);
 
 #endif

@@ -23,7 +23,7 @@ void relay_wake(struct relay *r)
 
 /* --- what waits */
 
-static void note(struct relay *r, struct slice dest, int64_t due)
+static void note(struct relay *r, struct slice dest, int64_t due, bool at_once)
 {
     SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&r->lock);
     (void)held;
@@ -31,11 +31,13 @@ static void note(struct relay *r, struct slice dest, int64_t due)
     int64_t in = (due - clock_now()) * 1000;
     if (!d)
         return; /* the next whole look finds it */
+    if (at_once)
+        d->blocked_until_ms = 0;
     destination_look_at(d, clock_ms() + (in > 0 ? in : 0));
 }
 
-/* Everything: at start, when an administrator changed something, and now and then. */
-static void look_at_all(struct relay *r)
+/* Everything: at start, when an administrator changed something (then also what rests), and now and then. */
+static void look_at_all(struct relay *r, bool at_once)
 {
     struct arena a;
     char last[512];
@@ -53,7 +55,7 @@ static void look_at_all(struct relay *r)
             break;
         }
         for (size_t i = 0; i < n; i++)
-            note(r, all[i].dest, all[i].due);
+            note(r, all[i].dest, all[i].due, at_once);
         if (n) {
             after = slice_first(all[n - 1].dest, sizeof last);
             memcpy(last, after.p, after.n);
@@ -81,7 +83,7 @@ static void look_at_new(struct relay *r)
             break;
         }
         for (size_t i = 0; i < n; i++) {
-            note(r, all[i].dest, all[i].due);
+            note(r, all[i].dest, all[i].due, false);
             r->last_queue = all[i].queue - (n == SCAN && i == n - 1); /* of the last one there may be more */
         }
         if (n == SCAN && all[0].queue == all[n - 1].queue)
@@ -117,23 +119,10 @@ static void settle(void *arg)
     free(x);
 }
 
-/* Under the lock: nothing works there. Due messages get the reason; the destination rests (or, for good, its mail goes back). */
-static void give_up(struct destination *d, enum queue_state state, struct slice reply)
+/* Under the lock. */
+static void settle_soon(struct destination *d, enum queue_state state, struct slice reply)
 {
     struct settling *x = calloc(1, sizeof *x);
-    int64_t rest = REST_MS << (d->failures < 5 ? d->failures : 5);
-    d->failures++;
-    if (rest > REST_MAX_MS)
-        rest = REST_MAX_MS;
-    d->blocked_until_ms = clock_ms() + (state == QUEUE_FAILED ? 0 : rest / 2 + random() % rest);
-    d->next_target = 0;
-    d->plain = 0;
-    if (d->routing == ROUTING_DONE && d->sessions == 0) {
-        route_end(&d->route);
-        d->routing = ROUTING_NONE;
-    }
-    destination_look_at(d, d->blocked_until_ms);
-    LOG_EVENT(LOG_WARN, "destination-failed", LOG_TEXT("destination", d->name), LOG_TEXT("why", reply), LOG_NUMBER("failures", d->failures), LOG_NUMBER("rests-ms", d->blocked_until_ms - clock_ms()));
     if (!x)
         return;
     *x = (struct settling){.d = d, .state = state};
@@ -142,6 +131,26 @@ static void give_up(struct destination *d, enum queue_state state, struct slice 
     d->settling = net_submit(d->relay->server->net, settle, x).code == ERROR_NONE;
     if (!d->settling)
         free(x);
+}
+
+/* Under the lock: nothing works there. Due messages get the reason; the destination rests (or, for good, its mail goes back). */
+static void give_up(struct destination *d, enum queue_state state, struct slice reply)
+{
+    int64_t rest = REST_MS << (d->failures < 5 ? d->failures : 5);
+    d->failures++;
+    if (rest > REST_MAX_MS)
+        rest = REST_MAX_MS;
+    (void)snprintf(d->rests_for, sizeof d->rests_for, "%.*s", SLICE_ARG(slice_first(reply, sizeof d->rests_for - 1)));
+    d->blocked_until_ms = clock_ms() + (state == QUEUE_FAILED ? 0 : rest / 2 + random() % rest);
+    LOG_EVENT(LOG_WARN, "destination-failed", LOG_TEXT("destination", d->name), LOG_TEXT("why", reply), LOG_NUMBER("failures", d->failures), LOG_NUMBER("rests-ms", d->blocked_until_ms - clock_ms()));
+    settle_soon(d, state, reply);
+    d->next_target = 0;
+    d->plain = 0;
+    if (d->routing == ROUTING_DONE && d->sessions == 0) { /* `reply` may be the route's */
+        route_end(&d->route);
+        d->routing = ROUTING_NONE;
+    }
+    destination_look_at(d, d->blocked_until_ms);
 }
 
 void relay_session_ended(struct destination *d, size_t target, enum session_end how, bool empty, const char *why, const char *host)
@@ -325,22 +334,23 @@ static void look_at(struct destination *d)
     }
     if (d->settling || d->routing == ROUTING_ASKED)
         return; /* they look again */
-    if (now < d->blocked_until_ms) {
-        destination_look_at(d, d->blocked_until_ms);
-        return;
-    }
     if (d->relay->server->config->queue_send == QUEUE_SEND_NO) {
         destination_look_at(d, now + WHOLE_LOOK_MS); /* a reload wakes the relay */
         return;
     }
     if (!read_queue(d, &due, &untaken))
         return;
-    if (untaken)
+    if (now < d->blocked_until_ms) {
+        if (untaken) /* it came while the destination rests: it learns why */
+            settle_soon(d, QUEUE_WAITING, slice_of(d->rests_for));
+        destination_look_at(d, d->blocked_until_ms);
+    } else if (untaken) {
         find_session(d, untaken);
-    else if (due > clock_now())
+    } else if (due > clock_now()) {
         destination_look_at(d, now + (due - clock_now()) * 1000);
-    else if (!due && d->sessions == 0 && !d->settling && d->routing != ROUTING_ASKED)
+    } else if (!due && d->sessions == 0 && !d->settling && d->routing != ROUTING_ASKED) {
         destination_forget(d);
+    }
 }
 
 static void wait_ms(struct relay *r, int64_t ms)
@@ -364,14 +374,14 @@ static void *relay_main(void *arg)
     (void)pthread_mutex_lock(&r->lock);
     while (!r->stop) {
         int64_t now = clock_ms();
-        bool all = r->all_fresh || now >= whole_ms, some = r->new_mail;
+        bool at_once = r->all_fresh, all = at_once || now >= whole_ms, some = r->new_mail;
         r->all_fresh = r->new_mail = false;
         if (all || some) {
             (void)pthread_mutex_unlock(&r->lock);
             if (some)
                 look_at_new(r);
             if (all)
-                look_at_all(r);
+                look_at_all(r, at_once);
             (void)pthread_mutex_lock(&r->lock);
             whole_ms = all ? clock_ms() + WHOLE_LOOK_MS : whole_ms;
         }

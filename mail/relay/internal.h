@@ -56,6 +56,7 @@ struct destination {
     unsigned plain;           /* targets whose TLS failed, as bits: next time in clear text */
     char why[REPLY_TEXT_MAX + 100]; /* of the last failure */
     char why_host[320];
+    char rests_for[REPLY_TEXT_MAX + 100];
 
     int64_t held[HELD_MAX];   /* messages that are being sent */
     size_t n_held;
@@ -89,11 +90,14 @@ struct job *job_take(struct destination *d); /* the next message that is due, NU
 void job_set(struct job *j, enum queue_state state, struct slice reply, struct slice host); /* of every recipient that has no result; texts are copied */
 void job_finish(struct destination *d, struct job *j); /* writes what became of it, and frees it */
 
-/* content.c: the message as it goes out, piece by piece, with dots doubled */
-struct content {
-    int64_t at, size; /* of the blob */
+/* transfer.c: the message as DATA wants it, piece by piece */
+struct transfer {
+    int64_t at; /* of the blob */
     int head_sent, line_start, ended_by_line;
 };
+void transfer_begin(struct transfer *x, const struct job *j);
+/* Adds up to a piece to `out`; *over: that was the last, the final dot included. Worker. */
+struct error transfer_more(struct transfer *x, struct server *server, const struct job *j, struct buffer *out, bool *over);
 
 /* dispatch.c */
 void relay_wake(struct relay *r); /* under the lock */
@@ -112,7 +116,6 @@ struct relay_session {
     struct destination *d;
     size_t target;
     char name[260], host[340]; /* "mx.example", "mx.example [192.0.2.1]" */
-    struct route_target to;
     int state, keywords, worked, tls_failed, empty, idling, plain;
     int64_t size_limit, idle_since_ms;
     struct job *job;
@@ -124,9 +127,5 @@ struct relay_session {
 /* Opens a connection to one of the destination's targets; ERROR_BUSY, ERROR_IO. Under the lock. */
 struct error session_open(struct destination *d, size_t target);
 void session_wake(struct relay_session *s); /* under the lock: there may be a message for it */
-
-void content_begin(struct content *x, const struct job *j);
-/* Adds up to a piece to `out`; *over: that was the last, the final dot included. Worker. */
-struct error transfer_more(struct transfer *x, struct server *server, const struct job *j, struct buffer *out, bool *over);
 
 #endif

@@ -317,10 +317,9 @@ static enum run begin_content(struct relay_session *s, const struct reply *r)
         await(s, STATE_RSET, WAIT_REPLY_MS);
         return RUN_NEXT;
     }
-    if (s->accepted == 0) { /* RFC 2920 3.1: everybody was refused, and yet it asks for the message: none */
-        buffer_add(&s->c->out, SLICE(".\r\n"));
-        await(s, STATE_DOT, WAIT_DOT_MS);
-        return RUN_NEXT;
+    if (s->accepted == 0) { /* it asks for the message though nobody was accepted: even an empty one (RFC 2920 3.1) could reach somebody, a lost connection cannot */
+        finish_job(s);
+        return RUN_CLOSE;
     }
     transfer_begin(&s->transfer, s->job);
     await(s, STATE_CONTENT, WAIT_DATA_MS);
@@ -524,7 +523,7 @@ struct error session_open(struct destination *d, size_t target)
     char address[64];
     address_words(&to->to, address, sizeof address);
     (void)snprintf(s->host, sizeof s->host, "%s [%s]", s->name, address);
-    struct outgoing o = {.listener = &relay_listener, .to = to->to, .to_length = to->to_length};
+    struct outgoing_peer o = {.listener = &relay_listener, .to = to->to, .to_length = to->to_length};
     struct error e = outgoing_open(d->relay->server->net, &o, s);
     if (e.code != ERROR_NONE)
         free(s);

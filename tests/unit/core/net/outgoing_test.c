@@ -71,15 +71,15 @@ static const struct service caller_service = {.name = "caller", .tls = TLS_START
 static const struct service caller_tls_service = {.name = "caller", .tls = TLS_IMPLICIT, .protocol = &caller_protocol, .idle_ms = 60000};
 static const struct listener clear = {.service = &caller_service, .fd = -1}, secure = {.service = &caller_tls_service, .fd = -1};
 
-static struct outgoing to_port(int port, const struct listener *listener)
+static struct outgoing_peer to_port(int port, const struct listener *listener)
 {
-    struct outgoing o = {.listener = listener, .to_length = sizeof(struct sockaddr_in)};
+    struct outgoing_peer o = {.listener = listener, .to_length = sizeof(struct sockaddr_in)};
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     memcpy(&o.to, &to, sizeof to);
     return o;
 }
 
-static void call(struct toy_server *s, struct caller *k, struct outgoing o)
+static void call(struct toy_server *s, struct caller *k, struct outgoing_peer o)
 {
     *k = (struct caller){0};
     (void)sem_init(&k->over, 0, 0);
@@ -130,7 +130,7 @@ static void a_peer_that_never_answers_ends_at_the_deadline(void **state)
     struct toy_server *s = *state;
     struct caller k;
     int port, fd = toy_listener(&port); /* accepts in the kernel, says nothing */
-    struct outgoing o = to_port(port, &clear);
+    struct outgoing_peer o = to_port(port, &clear);
     o.idle_ms = 50;
     call(s, &k, o);
     assert_string_equal(k.why, "no answer in time");
