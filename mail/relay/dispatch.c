@@ -3,6 +3,7 @@
  * Each destination stands alone: its own window of sessions (one more for each that works, half for each that does not), its own rest after a failure, its
  * own look at the queue. A dead one costs a heap entry. The thread does no I/O but short reads of the queue's indexes.
  */
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -133,6 +134,14 @@ static void settle_soon(struct destination *d, enum queue_state state, struct sl
         free(x);
 }
 
+/* 0 to below most: destinations that failed together come back one by one. */
+static int64_t jitter(int64_t most)
+{
+    uint32_t bits = 0;
+    (void)RAND_bytes((unsigned char *)&bits, sizeof bits);
+    return (int64_t)bits % most;
+}
+
 /* Under the lock: nothing works there. Due messages get the reason; the destination rests (or, for good, its mail goes back). */
 static void give_up(struct destination *d, enum queue_state state, struct slice reply)
 {
@@ -141,7 +150,7 @@ static void give_up(struct destination *d, enum queue_state state, struct slice 
     if (rest > REST_MAX_MS)
         rest = REST_MAX_MS;
     (void)snprintf(d->rests_for, sizeof d->rests_for, "%.*s", SLICE_ARG(slice_first(reply, sizeof d->rests_for - 1)));
-    d->blocked_until_ms = clock_ms() + (state == QUEUE_FAILED ? 0 : rest / 2 + random() % rest);
+    d->blocked_until_ms = clock_ms() + (state == QUEUE_FAILED ? 0 : rest / 2 + jitter(rest));
     LOG_EVENT(LOG_WARN, "destination-failed", LOG_TEXT("destination", d->name), LOG_TEXT("why", reply), LOG_NUMBER("failures", d->failures), LOG_NUMBER("rests-ms", d->blocked_until_ms - clock_ms()));
     settle_soon(d, state, reply);
     d->next_target = 0;

@@ -2,6 +2,7 @@
 #include "mail/relay/route.h"
 
 #include <arpa/inet.h>
+#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,6 +132,13 @@ static int by_preference(const void *a, const void *b)
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
+static unsigned any_number(void)
+{
+    unsigned n = 0;
+    (void)RAND_bytes((unsigned char *)&n, sizeof n);
+    return n;
+}
+
 /* Sorted by preference, at random among equals (RFC 5321 5.1), without those that prefer us no less. */
 static void take_hosts(struct route *r, const struct dns_answer *mx)
 {
@@ -147,7 +155,7 @@ static void take_hosts(struct route *r, const struct dns_answer *mx)
         if (slice_eq_nocase(name, slice_of(r->rules.own_name)) && record->preference < own)
             own = record->preference;
         if (dns_name_fits(name))
-            all[n++] = (struct route_host){.name = name, .preference = record->preference, .order = (unsigned)random(), .secure = mx->secure};
+            all[n++] = (struct route_host){.name = name, .preference = record->preference, .order = any_number(), .secure = mx->secure};
     }
     qsort(all, n, sizeof *all, by_preference);
     for (size_t i = 0; i < n && r->n_hosts < ROUTE_HOSTS_MAX && all[i].preference < own; i++) {
