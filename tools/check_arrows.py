@@ -30,7 +30,7 @@ ALLOWED = {
     "mail/queue/": ["core/store/", "core/account/", "mail/trace/"],
     "mail/delivery/": ["core/store/", "core/account/", "mail/mime/", "mail/sieve/", "mail/mailbox/", "mail/queue/", "mail/trace/"],
     "mail/filter/": ["core/store/", "core/account/", "core/net/", "core/dns/", "mail/mime/", "mail/mailbox/", "mail/trace/", "mail/delivery/"],
-    "mail/relay/": ["core/store/", "core/net/", "core/dns/", "mail/trace/", "mail/queue/", "mail/delivery/"],
+    "mail/relay/": ["core/store/", "core/net/", "core/dns/", "mail/mime/", "mail/trace/", "mail/queue/", "mail/delivery/"],
     "mail/": ["core/store/", "core/account/", "core/net/", "core/dns/", "mail/mime/", "mail/mailbox/", "mail/queue/", "mail/trace/", "mail/delivery/", "mail/filter/"],
     "mail/signing/": ["core/store/", "core/account/", "core/dns/", "mail/mime/", "mail/dkim/"],
     "mail/relay/": ["core/store/", "core/account/", "core/net/", "core/dns/", "mail/mime/", "mail/authentication/", "mail/dkim/", "mail/signing/", "mail/queue/", "mail/trace/", "mail/delivery/"],
@@ -38,7 +38,7 @@ ALLOWED = {
     "web/": ["core/", "calendar/", "contacts/", "tasks/", "mail/", "dav/"],
 }
 SQLITE = "core/store/"  # the only folder that knows which database it is
-SQL = ("core/store/", "core/account/", "mail/mailbox/", "mail/trace/", "mail/queue/", "mail/delivery/", "mail/filter/")  # the store, accounts, and the index files of mail
+SQL = ("core/store/", "core/account/", "mail/mailbox/", "mail/trace/", "mail/queue/", "mail/delivery/", "mail/filter/", "mail/relay/")  # the store, accounts, and the index files of mail
 STATEMENT = re.compile(r'"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE|WITH RECURSIVE)\s+[a-z_$*(]', re.S)
 
 

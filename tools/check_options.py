@@ -6,7 +6,7 @@ import sys
 import sources
 
 ROW = re.compile(r'^\s+[XR]\((\w+),\s*"([^"]+)",\s*(\w+),.*"([^"]*)"\)', re.M)
-MENTION = re.compile(r"`?\b((?:auth|control|lmtp|admin|tls|listen|limit|log|mail|proxy|process|queue|sandbox|store|threads|timeout)\.[a-z_]+)\b`?\s*=")
+MENTION = re.compile(r"`?\b((?:auth|control|dns|lmtp|admin|tls|listen|limit|log|mail|proxy|process|queue|relay|sandbox|store|threads|timeout)\.[a-z_]+)\b`?\s*=")
 
 
 def main():

@@ -110,6 +110,8 @@ static struct error find_secret(const struct operation *row, const struct operat
     *secret = slice_make(NULL, 0);
     if (row->flags & OPERATION_TEXT)
         return operation_option(k, "text").p ? OK : secret_read_text(k->arena, secret);
+    if (row->flags & OPERATION_PASSWORD_OF_USER && !operation_option(k, "user").p)
+        return OK;
     if (!(row->flags & OPERATION_PASSWORD) || operation_option(k, "password").p || operation_option(k, "no-password").p || (operation_option(k, "count").p && !operation_option(k, "password-stdin").p))
         return OK;
     if (operation_option(k, "password-stdin").p || (row->flags & OPERATION_PASSWORD_NEEDED && !isatty(0)))

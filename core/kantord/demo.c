@@ -60,7 +60,7 @@ void demo_settle(struct config *c, int port_base)
 {
     c->port_base = port_base;
     c->user = "";
-    if (!c->dns_table[0])
+    if (!c->dns_table[0] && !c->dns_forward[0])
         c->dns_table = "/dev/null"; /* a folder of an earlier version: no name exists, nothing leaves the machine */
     c->sandbox_folders = "/"; /* `kantorctl --demo DIR backup` and `import` may name any folder */
 }

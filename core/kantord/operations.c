@@ -115,6 +115,12 @@ const struct operation operations[] = {
     {"Mail", "export", "mbox", 4, 4, OPERATION_MESSAGES_OUT, run_export, "ADDRESS FILE [--mailbox NAME]", "a mailbox as an mbox file (mboxrd)", ""},
     {"Mail", "export", "maildir", 4, 4, OPERATION_MESSAGES_OUT, run_export, "ADDRESS DIR [--mailbox NAME]", "all mailboxes, or one, as a Maildir++ tree", ""},
     {"Mail", "export", "eml", 4, 4, OPERATION_MESSAGES_OUT, run_export, "ADDRESS DIR [--mailbox NAME]", "all mailboxes, or one, as folders of .eml files", ""},
+    {"Mail", "route", "list", 2, 2, 0, run_route_list, "", "where mail for other domains goes, when not as the DNS says", ""},
+    {"Mail", "route", "set", 3, 3, OPERATION_PASSWORD | OPERATION_PASSWORD_OF_USER | OPERATION_PASSWORD_NEEDED, run_route_set,
+     "DOMAIN|*.DOMAIN|* [--host HOST] [--port N] [--tls none|may|encrypt|dane|verify] [--user NAME] [--password-stdin] [--password TEXT]", "send mail for a domain, all below it, or every domain another way",
+     "HOST is a name or an address as [192.0.2.1]; without it the servers of the domain are asked, so that * can have an exception. --tls is relay.tls when it is left out. With --user the password is asked for on a "
+     "terminal, else it is the first line of standard input; it is sent only to a host whose certificate has its name. The route counts at once; the row before is replaced."},
+    {"Mail", "route", "delete", 3, 3, 0, run_route_delete, "DOMAIN|*.DOMAIN|*", "as the DNS says again", ""},
     {"Mail", "queue", "list", 2, 2, 0, run_queue_list, "", "mail that waits for other servers", ""},
     {"Mail", "queue", "show", 3, 3, 0, run_queue_show, "ID", "one message of the queue: envelope, tries, header", ""},
     {"Mail", "queue", "retry", 3, 3, 0, run_queue_retry, "ID", "try those of our own mailboxes again now", ""},

@@ -25,6 +25,7 @@ enum {
     OPERATION_MESSAGES_OUT = 16,   /* kantorctl receives messages and writes files */
     OPERATION_LOCAL = 32,          /* kantorctl does it by itself (restore, top) */
     OPERATION_QUIET = 64,          /* asked each second: not worth a line in the log */
+    OPERATION_PASSWORD_OF_USER = 256, /* a password only where --user is given */
     OPERATION_TEXT = 128           /* without --text, standard input is its text; comes as `secret` */
 };
 

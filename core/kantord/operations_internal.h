@@ -98,6 +98,11 @@ struct error run_vacation_set(struct operation_call *k);
 struct error run_vacation_show(struct operation_call *k);
 struct error run_vacation_off(struct operation_call *k);
 
+/* operations_route.c */
+struct error run_route_list(struct operation_call *k);
+struct error run_route_set(struct operation_call *k);
+struct error run_route_delete(struct operation_call *k);
+
 /* operations_trace.c */
 struct error run_trace(struct operation_call *k);
 

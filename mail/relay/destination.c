@@ -1,6 +1,7 @@
 /* mail/relay/destination.c -- the table of destinations, and the heap that says which to look at next */
 #include <stdlib.h>
 
+#include "core/cleanup.h"
 #include "core/clock.h"
 #include "mail/relay/internal.h"
 
@@ -157,6 +158,21 @@ void destination_forget(struct destination *d)
     if (d->heap_at)
         take_out(r, d);
     free_one(d);
+}
+
+void relay_routes_changed(struct relay *r)
+{
+    if (!r)
+        return;
+    SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&r->lock);
+    (void)held;
+    for (size_t i = 0; i < r->n_table; i++) {
+        for (struct destination *d = r->table[i]; d; d = d->next) {
+            d->route_until_ms = d->blocked_until_ms = 0;
+            destination_look_at(d, clock_ms());
+        }
+    }
+    relay_wake(r);
 }
 
 void destinations_free(struct relay *r)

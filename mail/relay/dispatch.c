@@ -15,7 +15,7 @@
 #include "mail/queue/news.h"
 #include "mail/relay/internal.h"
 
-enum { WHOLE_LOOK_MS = 60000, BUSY_MS = 100, ROUTE_MS = 5 * 60000, REST_MS = 60000, REST_MAX_MS = 30 * 60000, SETTLE_MAX = 200, SCAN = 1000, TABLE_MEMORY = 64 * 1024 * 1024 };
+enum { WHOLE_LOOK_MS = 60000, BUSY_MS = 100, ROUTE_MS = 5 * 60000, REST_MS = 60000, REST_MAX_MS = 30 * 60000, SETTLE_MAX = 200, SCAN = 1000, TABLE_MEMORY = 64 * 1024 * 1024, TRANSPORT_MEMORY = 256 * 1024, SMTP_PORT = 25 };
 
 void relay_wake(struct relay *r)
 {
@@ -244,13 +244,32 @@ static void routed(struct destination *d)
         give_up(d, d->route.status == ROUTE_PERMANENT ? QUEUE_FAILED : QUEUE_WAITING, d->route.reply);
 }
 
+/* Leaves the lock to read what the administrator said. */
 static void begin_route(struct destination *d)
 {
     const struct server *server = d->relay->server;
     const struct config *c = server->config;
-    struct route_rules rules = {.own_name = server->hostname, .smarthost = c->relay_smarthost, .port = (int)c->relay_port, .allow_loopback = c->relay_loopback == RELAY_LOOPBACK_ALLOW};
-    route_begin(&d->route, d->name, &rules);
-    routed(d);
+    struct transport transport;
+    struct arena a;
+    bool found = false;
+    struct slice name = d->name; /* nobody but this thread frees a destination */
+    arena_init(&a, TRANSPORT_MEMORY);
+    (void)pthread_mutex_unlock(&d->relay->lock);
+    struct sql *db = store_reader(server->store);
+    struct error e = transport_find(db, name, &a, &transport, &found);
+    store_reader_return(&db);
+    (void)pthread_mutex_lock(&d->relay->lock);
+    if (e.code != ERROR_NONE) {
+        LOG_EVENT(LOG_ERROR, "transport-not-read", LOG_TEXT("domain", name), LOG_FAILURE(e));
+        destination_look_at(d, clock_ms() + WHOLE_LOOK_MS);
+    } else {
+        struct route_rules rules = {.own_name = server->hostname, .smarthost = c->relay_smarthost, .port = (int)c->relay_port, .own_port = SMTP_PORT + (int)c->port_base,
+                                    .allow_loopback = c->relay_loopback == RELAY_LOOPBACK_ALLOW, .tls = (enum transport_tls)c->relay_tls, .transport = found ? &transport : NULL, .seed = (uint64_t)clock_us()};
+        route_begin(&d->route, name, &rules);
+        d->route.rules.transport = NULL; /* it was copied */
+        routed(d);
+    }
+    arena_free(&a);
 }
 
 static void go_on_routing(struct destination *d)

@@ -106,8 +106,23 @@ void relay_session_ended(struct destination *d, size_t target, enum session_end 
 void relay_session_took(struct destination *d);     /* a session without a message has one now: any thread, no lock */
 void relay_session_delivered(struct destination *d); /* a message went: it may have one session more */
 
-/* tls.c: a client's SSL for a host; NULL: no memory */
-struct ssl_st *relay_tls_new(const char *name);
+/* tls.c: what the other side's certificate proved */
+struct relay_proof {
+    bool needed; /* without it the handshake fails */
+    int wrong;   /* the first X509_V_ERR_*; 0 behind a handshake: the name is proven */
+};
+/* A client's SSL for a host; NULL: no memory. `proof` is written during the handshake and must outlive it. */
+struct ssl_st *relay_tls_new(const struct route_host *h, struct relay_proof *proof);
+const char *relay_tls_wrong(const struct relay_proof *proof); /* words for the log and the sender; static */
+bool relay_tls_must(const struct route_host *h);             /* never in clear text */
+
+/* auth.c: AUTH of a session with a smart host (RFC 4954) */
+enum { HAS_AUTH_PLAIN = 1024, HAS_AUTH_LOGIN = 2048 }; /* beside the keywords of session.c */
+int auth_keywords(struct slice methods);               /* of "PLAIN LOGIN XOAUTH2" */
+/* The first command, false: no method that we know. */
+bool auth_begin(const struct route_host *h, int keywords, struct buffer *out);
+/* The answer to the other side's n-th 334, from 0 on; false: none is left. */
+bool auth_step(const struct route_host *h, int keywords, int n, struct buffer *out);
 
 /* session.c */
 struct relay_session {
@@ -116,6 +131,10 @@ struct relay_session {
     struct destination *d;
     size_t target;
     char name[260], host[340]; /* "mx.example", "mx.example [192.0.2.1]" */
+    const struct route_host *at; /* of the destination's route, which stays while it has sessions */
+    struct relay_proof proof;
+    int auth_steps;
+    bool authenticated;
     int state, keywords, worked, tls_failed, empty, idling, plain;
     int64_t size_limit, idle_since_ms;
     struct job *job;

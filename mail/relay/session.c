@@ -22,7 +22,7 @@ static const struct {
     int bit;
 } keywords[] = {{{"PIPELINING", 10}, HAS_PIPELINING}, {{"8BITMIME", 8}, HAS_8BITMIME}, {{"SIZE", 4}, HAS_SIZE}, {{"SMTPUTF8", 8}, HAS_SMTPUTF8}, {{"STARTTLS", 8}, HAS_STARTTLS}, {{"DSN", 3}, HAS_DSN}, {{"REQUIRETLS", 10}, HAS_REQUIRETLS}};
 
-enum state { STATE_GREETING, STATE_EHLO, STATE_HELO, STATE_STARTTLS, STATE_FREE, STATE_ENVELOPE, STATE_CONTENT, STATE_DOT, STATE_RSET, STATE_QUIT };
+enum state { STATE_GREETING, STATE_EHLO, STATE_HELO, STATE_STARTTLS, STATE_AUTH, STATE_FREE, STATE_ENVELOPE, STATE_CONTENT, STATE_DOT, STATE_RSET, STATE_QUIT };
 
 static void await(struct relay_session *s, enum state state, int64_t ms)
 {
@@ -156,7 +156,8 @@ static struct slice obstacle(const struct relay_session *s)
         return SLICE("550 5.6.7 the other server takes no internationalised addresses (SMTPUTF8)");
     if (holds & OUTGOING_BARE)
         return SLICE("554 5.6.1 a message with binary content cannot be passed on; send it encoded");
-    if (needs(s->job, DELIVERY_REQUIRETLS) && (!s->c->tls || !(s->keywords & HAS_REQUIRETLS))) /* RFC 8689 4.2.1 */
+    bool proven = s->c->tls && !s->proof.wrong && (s->at->secure || s->at->tls == TRANSPORT_TLS_VERIFY); /* RFC 8689 4.2.1: the host's name, too */
+    if (needs(s->job, DELIVERY_REQUIRETLS) && (!proven || !(s->keywords & HAS_REQUIRETLS)))
         return SLICE("550 5.7.30 the message must travel by TLS only, and the other server does not promise that (REQUIRETLS)");
     if (s->keywords & HAS_SIZE && s->size_limit && s->job->out.size > s->size_limit)
         return SLICE("552 5.3.4 the message is larger than the other server takes");
@@ -259,6 +260,8 @@ static void read_keywords(struct relay_session *s, struct slice raw)
         for (size_t i = 0; !first && i < sizeof keywords / sizeof keywords[0]; i++)
             if (slice_eq_nocase(word, keywords[i].word))
                 s->keywords |= keywords[i].bit;
+        if (!first && slice_eq_nocase(word, SLICE("AUTH")))
+            s->keywords |= auth_keywords(rest);
         if (slice_eq_nocase(word, SLICE("SIZE")) && slice_number(rest, INT64_MAX, &n))
             s->size_limit = (int64_t)n;
     }
@@ -270,31 +273,69 @@ static enum run usable(struct relay_session *s)
     return free_again(s);
 }
 
+/* The host asks for TLS (DANE, a transport), and there is none: later, and never in clear text (attacks.md SO-02). */
+static enum run no_tls(struct relay_session *s, const char *what)
+{
+    (void)snprintf(s->why, sizeof s->why, "451 4.7.5 %s, and mail goes to %.*s by TLS only", what, SLICE_ARG(slice_first(s->at->name, 200)));
+    return quit(s);
+}
+
+/* What this connection needs before the first message. */
+static enum run ready(struct relay_session *s)
+{
+    if (s->at->user.n == 0 || s->authenticated)
+        return usable(s);
+    if (!s->c->tls || s->proof.wrong) /* attacks.md SO-19; the route asks for a proven name, so this is a belt */
+        return no_tls(s, "the password is sent to a proven name only");
+    if (!auth_begin(s->at, s->keywords, &s->c->out))
+        return fail(s, SLICE("451 4.7.8 the other server offers neither AUTH PLAIN nor LOGIN"));
+    s->auth_steps = 0;
+    await(s, STATE_AUTH, WAIT_REPLY_MS);
+    return RUN_NEXT;
+}
+
+/* A refused password is our fault, not that of the senders: their mail waits. */
+static enum run on_auth(struct relay_session *s, const struct reply *r)
+{
+    if (r->code == 334 && auth_step(s->at, s->keywords, s->auth_steps++, &s->c->out)) {
+        await(s, STATE_AUTH, WAIT_REPLY_MS);
+        return RUN_NEXT;
+    }
+    s->authenticated = r->code == 235;
+    if (s->authenticated)
+        return usable(s);
+    LOG_EVENT(LOG_ERROR, "relay-auth-failed", LOG_WORD("host", s->host), LOG_TEXT("reply", r->text));
+    return fail(s, SLICE("451 4.7.8 the smart host did not take the password of the transport"));
+}
+
 static enum run on_ehlo(struct relay_session *s, const struct reply *r)
 {
+    bool must = relay_tls_must(s->at);
     if (r->code >= 500 && !s->c->tls)
         return say_hello(s, false); /* RFC 5321 3.2 */
     if (r->code != 250)
         return fail(s, r->text);
     read_keywords(s, r->raw);
-    if (s->keywords & HAS_STARTTLS && !s->c->tls && !s->plain) {
+    if (s->keywords & HAS_STARTTLS && !s->c->tls && (must || (!s->plain && s->at->tls != TRANSPORT_TLS_NONE))) {
         buffer_add(&s->c->out, SLICE("STARTTLS\r\n"));
         await(s, STATE_STARTTLS, WAIT_REPLY_MS);
         return RUN_NEXT;
     }
-    return usable(s);
+    return must && !s->c->tls ? no_tls(s, "the other server offers no TLS") : ready(s);
 }
 
 static enum run on_helo(struct relay_session *s, const struct reply *r)
 {
     s->keywords = 0;
-    return r->code == 250 ? usable(s) : fail(s, r->text);
+    if (r->code != 250)
+        return fail(s, r->text);
+    return relay_tls_must(s->at) ? no_tls(s, "the other server offers no TLS") : usable(s);
 }
 
 static enum run on_starttls(struct relay_session *s, const struct reply *r)
 {
     if (r->code != 220)
-        return usable(s); /* opportunistic: in clear text */
+        return relay_tls_must(s->at) ? no_tls(s, "the other server refuses TLS now") : usable(s); /* opportunistic: in clear text */
     s->tls_failed = 1; /* until the handshake says otherwise; bytes behind the 220 end the connection (attacks.md SO-01) */
     return RUN_TLS;
 }
@@ -406,7 +447,7 @@ static enum run on_other(struct relay_session *s, const struct reply *r)
 }
 
 static enum run (*const on_reply[])(struct relay_session *s, const struct reply *r) = {
-    [STATE_GREETING] = on_greeting, [STATE_EHLO] = on_ehlo, [STATE_HELO] = on_helo, [STATE_STARTTLS] = on_starttls, [STATE_FREE] = on_other,
+    [STATE_GREETING] = on_greeting, [STATE_EHLO] = on_ehlo, [STATE_HELO] = on_helo, [STATE_STARTTLS] = on_starttls, [STATE_AUTH] = on_auth, [STATE_FREE] = on_other,
     [STATE_ENVELOPE] = on_envelope, [STATE_CONTENT] = on_other, [STATE_DOT] = on_dot, [STATE_RSET] = on_rset, [STATE_QUIT] = on_other,
 };
 
@@ -469,8 +510,8 @@ static void session_farewell(struct connection *c, int reason)
 
 static struct ssl_st *session_tls(struct connection *c)
 {
-    const struct relay_session *s = c->session;
-    return relay_tls_new(s->name);
+    struct relay_session *s = c->session;
+    return relay_tls_new(s->at, &s->proof);
 }
 
 static void session_over(void *arg)
@@ -481,8 +522,18 @@ static void session_over(void *arg)
         job_set(s->job, QUEUE_WAITING, slice_of(why), slice_of(s->host));
         finish_job(s);
     }
-    relay_session_ended(s->d, s->target, s->worked ? SESSION_WORKED : s->tls_failed ? SESSION_TLS_FAILED : SESSION_FAILED, s->empty, why, s->host);
+    bool plain_next = s->tls_failed && !relay_tls_must(s->at);
+    relay_session_ended(s->d, s->target, s->worked ? SESSION_WORKED : plain_next ? SESSION_TLS_FAILED : SESSION_FAILED, s->empty, why, s->host);
     free(s);
+}
+
+/* Why it ended, where no reply said it. */
+static void end_words(struct relay_session *s)
+{
+    if (s->tls_failed && s->proof.needed && s->proof.wrong)
+        (void)snprintf(s->why, sizeof s->why, "451 4.7.5 the certificate of %.*s is not the one that is asked for: %s", SLICE_ARG(slice_first(s->at->name, 200)), relay_tls_wrong(&s->proof));
+    else
+        (void)snprintf(s->why, sizeof s->why, "451 4.4.2 %s", s->c->why[0] ? s->c->why : "the connection was lost");
 }
 
 static void session_close(struct connection *c)
@@ -491,7 +542,7 @@ static void session_close(struct connection *c)
     if (s->idling)
         leave_idle(s);
     if (!s->why[0])
-        (void)snprintf(s->why, sizeof s->why, "451 4.4.2 %s", c->why[0] ? c->why : "the connection was lost");
+        end_words(s);
     s->c = NULL;
     if (net_submit(c->net, session_over, s).code != ERROR_NONE)
         session_over(s); /* too many tasks wait, or we stop: here */
@@ -517,6 +568,7 @@ struct error session_open(struct destination *d, size_t target)
         return error_make(ERROR_BUSY, "no memory for a session");
     s->d = d;
     s->target = target;
+    s->at = to->host;
     s->empty = 1;
     s->plain = (d->plain >> target & 1U) != 0;
     (void)snprintf(s->name, sizeof s->name, "%.*s", SLICE_ARG(to->name));
