@@ -33,15 +33,21 @@ struct one {
 
 struct dns_asked {
     struct resolver *r;
-    struct dns_asked *next, *prev; /* in the resolver's list until it is freed */
+    struct dns_asked *next, *prev;      /* in the resolver's list until it is freed */
+    struct dns_asked *later, *earlier;  /* while it waits, by its deadline, which is that of its asking */
+    struct dns_asked *behind;           /* in the row of those to begin, or of those to call */
     struct arena arena;
     struct one *all;
-    size_t n, unanswered, holders; /* holders: the owner, and each question under way */
+    size_t n, unanswered, holders; /* holders: the owner, the resolver while it waits, and each question under way */
     enum stage stage;
     bool forgotten;
     int64_t until_ms;
     void (*done)(void *arg);
     void *arg;
+};
+
+struct row {
+    struct dns_asked *first, *last;
 };
 
 struct resolver {
@@ -52,6 +58,7 @@ struct resolver {
     pthread_mutex_t lock; /* guards all below and every set */
     pthread_cond_t called;
     struct dns_asked *first;
+    struct row waiting, fresh, ready; /* each step looks at their heads only, however many are under way */
     size_t under_way;
     int wake_fd;
     bool started, stop;
@@ -78,6 +85,47 @@ static void let_go(struct dns_asked *x)
     r->under_way -= x->n;
     arena_free(&x->arena);
     free(x);
+}
+
+/* Rows, under the lock. */
+static void row_add(struct row *row, struct dns_asked *x)
+{
+    x->behind = NULL;
+    if (row->first)
+        row->last->behind = x;
+    else
+        row->first = x;
+    row->last = x;
+}
+
+static struct dns_asked *row_take(struct row *row)
+{
+    struct dns_asked *x = row->first;
+    if (x)
+        row->first = x->behind;
+    return x;
+}
+
+static void wait_for(struct resolver *r, struct dns_asked *x)
+{
+    x->earlier = r->waiting.first ? r->waiting.last : NULL;
+    if (x->earlier)
+        x->earlier->later = x;
+    else
+        r->waiting.first = x;
+    r->waiting.last = x;
+}
+
+static void wait_no_more(struct resolver *r, struct dns_asked *x)
+{
+    if (x->earlier)
+        x->earlier->later = x->later;
+    else
+        r->waiting.first = x->later;
+    if (x->later)
+        x->later->earlier = x->earlier;
+    else
+        r->waiting.last = x->earlier;
 }
 
 static enum dns_status status_of(const struct ub_result *result)
@@ -114,8 +162,10 @@ static void read_result(struct one *q, const struct ub_result *result)
 
 static void answered(struct one *q)
 {
+    struct dns_asked *x = q->of;
     q->answered = true;
-    q->of->unanswered--;
+    if (--x->unanswered == 0 && x->stage == STAGE_ASKED)
+        row_add(&x->r->ready, x);
 }
 
 /* libunbound's, on our thread, out of ub_process. */
@@ -177,7 +227,9 @@ static void ask_table(struct resolver *r, struct one *q)
 static void begin(struct resolver *r, struct dns_asked *x)
 {
     x->stage = STAGE_ASKED;
-    for (size_t i = 0; i < x->n; i++) {
+    if (x->n == 0 || x->forgotten)
+        row_add(&r->ready, x);
+    for (size_t i = 0; i < x->n && !x->forgotten; i++) {
         struct one *q = &x->all[i];
         if (!dns_name_fits(q->question.name)) {
             q->answer.status = DNS_NXDOMAIN;
@@ -193,13 +245,14 @@ static void begin(struct resolver *r, struct dns_asked *x)
 /* Under the lock, which it leaves while it calls. */
 static void call(struct resolver *r, struct dns_asked *x)
 {
+    wait_no_more(r, x);
+    x->stage = STAGE_CALLING;
     for (size_t i = 0; i < x->n; i++) {
         if (x->all[i].answered)
             continue;
         x->all[i].answer = (struct dns_answer){.status = DNS_TEMPERROR};
         answered(&x->all[i]);
     }
-    x->stage = STAGE_CALLING;
     if (!x->forgotten) {
         (void)pthread_mutex_unlock(&r->lock);
         x->done(x->arg);
@@ -207,26 +260,26 @@ static void call(struct resolver *r, struct dns_asked *x)
     }
     x->stage = STAGE_OVER;
     (void)pthread_cond_broadcast(&r->called);
+    let_go(x);
 }
 
 /* Begins what is new, calls what is over; milliseconds until the next deadline, -1: none. */
 static int64_t look(struct resolver *r)
 {
-    int64_t now = clock_ms(), next = -1;
+    int64_t now = clock_ms();
     SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&r->lock);
     (void)held;
-    for (struct dns_asked *x = r->first, *after; x; x = after) {
-        x->holders++; /* its list and itself stay while the lock is left */
-        if (x->stage == STAGE_NEW && !x->forgotten)
+    for (;;) {
+        struct dns_asked *x = row_take(&r->fresh), *first = r->waiting.first;
+        if (x)
             begin(r, x);
-        if (x->stage == STAGE_ASKED && (x->unanswered == 0 || now >= x->until_ms))
+        else if ((x = row_take(&r->ready)))
             call(r, x);
-        if (x->stage == STAGE_ASKED && (next < 0 || x->until_ms - now < next))
-            next = x->until_ms - now;
-        after = x->next;
-        let_go(x);
+        else if (first && now >= first->until_ms)
+            call(r, first);
+        else
+            return first ? first->until_ms - now : -1;
     }
-    return next;
 }
 
 static void *resolver_main(void *arg)
@@ -369,7 +422,7 @@ struct dns_asked *resolver_ask(struct resolver *r, const struct dns_question *qu
     struct dns_asked *x = calloc(1, sizeof *x);
     if (!x)
         return NULL;
-    *x = (struct dns_asked){.r = r, .n = n, .unanswered = n, .holders = 1, .until_ms = clock_ms() + r->timeout_ms, .done = done, .arg = arg};
+    *x = (struct dns_asked){.r = r, .n = n, .unanswered = n, .holders = 2, .done = done, .arg = arg};
     arena_init(&x->arena, ANSWER_MAX * (n ? n : 1));
     if (copy_questions(x, questions, n).code != ERROR_NONE) {
         arena_free(&x->arena);
@@ -384,6 +437,9 @@ struct dns_asked *resolver_ask(struct resolver *r, const struct dns_question *qu
         if (r->first)
             r->first->prev = x;
         r->first = x;
+        x->until_ms = clock_ms() + r->timeout_ms;
+        wait_for(r, x);
+        row_add(&r->fresh, x);
     }
     (void)pthread_mutex_unlock(&r->lock);
     if (!fits) {
@@ -410,7 +466,5 @@ void resolver_forget(struct dns_asked *x)
     x->forgotten = true;
     while (x->stage == STAGE_CALLING && !pthread_equal(pthread_self(), r->thread))
         (void)pthread_cond_wait(&r->called, &r->lock);
-    if (x->stage == STAGE_NEW || x->stage == STAGE_ASKED)
-        x->stage = STAGE_OVER;
     let_go(x);
 }
