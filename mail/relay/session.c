@@ -528,12 +528,12 @@ static void session_over(void *arg)
 }
 
 /* Why it ended, where no reply said it. */
-static void end_words(struct relay_session *s)
+static void end_words(struct relay_session *s, const struct connection *c)
 {
     if (s->tls_failed && s->proof.needed && s->proof.wrong)
         (void)snprintf(s->why, sizeof s->why, "451 4.7.5 the certificate of %.*s is not the one that is asked for: %s", SLICE_ARG(slice_first(s->at->name, 200)), relay_tls_wrong(&s->proof));
     else
-        (void)snprintf(s->why, sizeof s->why, "451 4.4.2 %s", s->c->why[0] ? s->c->why : "the connection was lost");
+        (void)snprintf(s->why, sizeof s->why, "451 4.4.2 %s", c->why[0] ? c->why : "the connection was lost");
 }
 
 static void session_close(struct connection *c)
@@ -542,7 +542,7 @@ static void session_close(struct connection *c)
     if (s->idling)
         leave_idle(s);
     if (!s->why[0])
-        end_words(s);
+        end_words(s, c);
     s->c = NULL;
     if (net_submit(c->net, session_over, s).code != ERROR_NONE)
         session_over(s); /* too many tasks wait, or we stop: here */
