@@ -1,6 +1,7 @@
 """The real resolver against real name servers on loopback: signed, unsigned and spoiled zones, no such name, refusals, silence (attacks.md DN-01, DN-02)."""
 import hashlib
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -12,7 +13,7 @@ from kantor.names import LyingServer, NameServer
 from kantor.sink import Sink, certificate
 from kantor.wait import until
 
-PORT = 25254
+PORT = 25300 + os.getpid() % 400  # two workers may run this file
 WRONG = "3 1 1 " + "00" * 32
 ZONES = ("signed.example", "forged.example", "plain.example", "spoiled.example")
 

@@ -11,8 +11,6 @@ from kantor import Server
 from kantor.sink import Sink, zone
 from kantor.wait import until
 
-PORT = 25253
-
 
 def openssl(*args, **more):
     return subprocess.run(["openssl", *args], check=True, capture_output=True, **more).stdout
@@ -41,18 +39,19 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("relay-tls")
     authority = Identity(folder, "authority.example")
     server = Server(str(folder / "demo"), sending=True, start=False, env={"SSL_CERT_FILE": authority.chain})
-    server.configure(relay_port=str(PORT))
+    port = server.base + 40  # its own: two workers may run this file
+    server.configure(relay_port=str(port))
     server.start()
     server.sinks = []
 
     def peer(domain, identity=None, secure="", tlsa=None, **how):
         """A server for a domain on an address of its own; secure: the mark of signed answers."""
-        sink = Sink(address="127.0.1.%d" % (len(server.sinks) + 1), port=PORT, **how)
+        sink = Sink(address="127.0.1.%d" % (len(server.sinks) + 1), port=port, **how)
         sink.tls = identity.context if identity else None
         server.sinks.append(sink)
         lines = ["%s MX 10 mx.%s %s" % (domain, domain, secure), "mx.%s A 127.0.1.%d %s" % (domain, len(server.sinks), secure)]
         if tlsa:
-            lines.append("_%d._tcp.mx.%s TLSA %s !secure" % (PORT, domain, tlsa))
+            lines.append("_%d._tcp.mx.%s TLSA %s !secure" % (port, domain, tlsa))
         zone(server, *lines)
         return sink
     server.peer, server.identity = peer, lambda name, trusted=False: Identity(folder, name, authority if trusted else None)
