@@ -30,6 +30,8 @@
     X(QUEUE_SENT,                  "queue_results_total",              "result=\"sent\"",          "recipients whose try at another server ended so")   \
     X(QUEUE_DEFERRED,              "queue_results_total",              "result=\"deferred\"",      "recipients whose try at another server ended so")   \
     X(QUEUE_FAILED,                "queue_results_total",              "result=\"failed\"",        "recipients whose try at another server ended so")   \
+    X(DNS_QUESTIONS,               "dns_questions_total",              "",                         "questions to the DNS")              \
+    X(DNS_FAILURES,                "dns_failures_total",               "",                         "questions without an answer: time-outs, refusals, signatures that are wrong") \
     X(IMAP_COMMANDS,               "commands_total",                   "service=\"imap\"",         "commands run")                      \
     X(SMTP_COMMANDS,               "commands_total",                   "service=\"smtp\"",         "commands run")                      \
     X(POP3_COMMANDS,               "commands_total",                   "service=\"pop3\"",         "commands run")                      \

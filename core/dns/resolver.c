@@ -19,6 +19,7 @@
 #include "core/clock.h"
 #include "core/dns/internal.h"
 #include "core/log.h"
+#include "core/metrics.h"
 
 enum { UNDER_WAY_MAX = 10000, ANCHOR_MAX = 64 * 1024, ANSWER_MAX = 512 * 1024, RECORDS_MAX = 1000 };
 
@@ -130,8 +131,10 @@ static void wait_no_more(struct resolver *r, struct dns_asked *x)
 
 static enum dns_status status_of(const struct ub_result *result)
 {
-    if (result->bogus)
+    if (result->bogus) {
+        LOG_EVENT(LOG_WARN, "dns-bogus", LOG_WORD("name", result->qname), LOG_NUMBER("type", result->qtype), LOG_WORD("why", result->why_bogus ? result->why_bogus : ""));
         return DNS_TEMPERROR;
+    }
     if (result->nxdomain)
         return DNS_NXDOMAIN;
     if (result->rcode != 0)
@@ -247,11 +250,13 @@ static void call(struct resolver *r, struct dns_asked *x)
 {
     wait_no_more(r, x);
     x->stage = STAGE_CALLING;
+    metric_add(METRIC_DNS_QUESTIONS, x->n);
     for (size_t i = 0; i < x->n; i++) {
-        if (x->all[i].answered)
-            continue;
-        x->all[i].answer = (struct dns_answer){.status = DNS_TEMPERROR};
-        answered(&x->all[i]);
+        if (!x->all[i].answered) {
+            x->all[i].answer = (struct dns_answer){.status = DNS_TEMPERROR};
+            answered(&x->all[i]);
+        }
+        metric_add(METRIC_DNS_FAILURES, x->all[i].answer.status == DNS_TEMPERROR);
     }
     if (!x->forgotten) {
         (void)pthread_mutex_unlock(&r->lock);

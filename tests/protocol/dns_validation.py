@@ -87,6 +87,7 @@ def test_a_zone_whose_signatures_are_wrong_gets_nothing_and_the_mail_waits(world
     world.submit("x@spoiled.example")
     world.waits("x@spoiled.example", "4.4.3")
     assert not sinks["spoiled.example"].connections
+    assert "dns-bogus name=mx.spoiled.example" in world.server.log() and world.server.metrics()["kantor_dns_failures_total"] > 0
 
 
 def test_a_name_that_is_not_there_is_told_to_the_sender_and_a_refusal_of_the_name_server_is_not(world):
