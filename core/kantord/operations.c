@@ -121,9 +121,15 @@ const struct operation operations[] = {
      "HOST is a name or an address as [192.0.2.1]; without it the servers of the domain are asked, so that * can have an exception. --tls is relay.tls when it is left out. With --user the password is asked for on a "
      "terminal, else it is the first line of standard input; it is sent only to a host whose certificate has its name. The route counts at once; the row before is replaced."},
     {"Mail", "route", "delete", 3, 3, 0, run_route_delete, "DOMAIN|*.DOMAIN|*", "as the DNS says again", ""},
-    {"Mail", "queue", "list", 2, 2, 0, run_queue_list, "", "mail that waits for other servers", ""},
+    {"Mail", "queue", "list", 2, 2, 0, run_queue_list, "[--sender ADDRESS] [--recipient ADDRESS] [--domain NAME] [--state waiting|held] [--limit N]", "mail that waits: for other servers, or for room in a mailbox here",
+     "A line for each recipient: when it is tried next, which server said what last. 1,000 messages unless --limit says another number; --sender '<>' finds reports."},
+    {"Mail", "queue", "summary", 2, 2, 0, run_queue_summary, "", "how much waits for which domain, since when, with the last reply", "The 1,000 domains with most recipients."},
     {"Mail", "queue", "show", 3, 3, 0, run_queue_show, "ID", "one message of the queue: envelope, tries, header", ""},
-    {"Mail", "queue", "retry", 3, 3, 0, run_queue_retry, "ID", "try those of our own mailboxes again now", ""},
+    {"Mail", "queue", "export", 3, 3, 0, run_queue_export, "ID", "the message itself, on standard output", ""},
+    {"Mail", "queue", "hold", 3, 3, 0, run_queue_hold, "ID|DOMAIN|all", "do not try until released; what is held never expires", ""},
+    {"Mail", "queue", "release", 3, 3, 0, run_queue_release, "ID|DOMAIN|all", "let go what is held, also after a restore", ""},
+    {"Mail", "queue", "retry", 3, 3, 0, run_queue_retry, "ID|DOMAIN|all", "try now what waits for its next try", ""},
+    {"Mail", "queue", "bounce", 3, 3, 0, run_queue_bounce, "ID|DOMAIN|all", "give up now; the sender gets a report with the last reply", "Senders who may be forged, and reports, get none."},
     {"Mail", "queue", "delete", 3, 3, 0, run_queue_delete, "ID", "take it out of the queue; its sender is not told", ""},
 
     {"Server", "sessions", "list", 2, 2, OPERATION_RUNNING, run_sessions_list, "", "who is connected", ""},

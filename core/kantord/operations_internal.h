@@ -66,10 +66,6 @@ struct error run_sessions_list(struct operation_call *k);
 struct error run_sessions_kill(struct operation_call *k);
 struct error run_reload(struct operation_call *k);
 struct error run_counters(struct operation_call *k);
-struct error run_queue_list(struct operation_call *k);
-struct error run_queue_show(struct operation_call *k);
-struct error run_queue_retry(struct operation_call *k);
-struct error run_queue_delete(struct operation_call *k);
 
 /* operations_list.c */
 struct error run_list_add(struct operation_call *k);
@@ -102,6 +98,17 @@ struct error run_vacation_off(struct operation_call *k);
 struct error run_route_list(struct operation_call *k);
 struct error run_route_set(struct operation_call *k);
 struct error run_route_delete(struct operation_call *k);
+
+/* operations_queue.c */
+struct error run_queue_list(struct operation_call *k);
+struct error run_queue_show(struct operation_call *k);
+struct error run_queue_summary(struct operation_call *k);
+struct error run_queue_hold(struct operation_call *k);
+struct error run_queue_release(struct operation_call *k);
+struct error run_queue_retry(struct operation_call *k);
+struct error run_queue_bounce(struct operation_call *k);
+struct error run_queue_delete(struct operation_call *k);
+struct error run_queue_export(struct operation_call *k);
 
 /* operations_trace.c */
 struct error run_trace(struct operation_call *k);

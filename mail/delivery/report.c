@@ -42,6 +42,7 @@ struct finishing {
     struct server *server;
     enum cause cause;
     struct quiet *quiet; /* of CAUSE_LOOK */
+    struct slice only;   /* of CAUSE_RETURN: this destination; empty: all */
     struct arena *arena;
     int64_t now;
     struct plan plan;
@@ -141,6 +142,8 @@ static struct error results_of_rows(struct finishing *x, struct queue_result **r
         return NO_MEMORY;
     for (size_t i = 0; i < x->entry.n_rcpts; i++) {
         const struct queue_rcpt *r = &x->entry.rcpts[i];
+        if (x->only.n && !slice_eq(r->dest, x->only))
+            continue;
         if (r->state == QUEUE_WAITING || x->cause == CAUSE_RETURN)
             (*results)[(*n)++] = (struct queue_result){.n = r->n, .state = x->cause == CAUSE_RETURN ? QUEUE_FAILED : QUEUE_WAITING, .reply = r->reply, .host = r->host};
     }
@@ -314,6 +317,12 @@ static struct error settle_with_report(struct finishing *x, struct buffer *text)
     return e;
 }
 
+/* A slice with p NULL would be a number of the log. */
+static struct slice printable(struct slice s)
+{
+    return s.p ? s : SLICE("");
+}
+
 static void log_outcomes(const struct finishing *x, const char *silent)
 {
     if (x->entry.size < 0)
@@ -323,7 +332,7 @@ static void log_outcomes(const struct finishing *x, const char *silent)
         if (x->cause == CAUSE_LOOK && o->result.state == QUEUE_WAITING)
             continue;
         const char *event = o->result.state == QUEUE_DELIVERED ? "sent" : o->result.state == QUEUE_WAITING ? "deferred" : o->expired ? "expired" : "bounced";
-        LOG_EVENT(LOG_INFO, event, LOG_TEXT("id", x->entry.job), LOG_TEXT("to", o->rcpt->address), LOG_TEXT("host", o->result.host), LOG_TEXT("reply", o->result.reply), LOG_NUMBER("tries", o->rcpt->tries + (x->cause == CAUSE_TRY)));
+        LOG_EVENT(LOG_INFO, event, LOG_TEXT("id", x->entry.job), LOG_TEXT("to", o->rcpt->address), LOG_TEXT("host", printable(o->result.host)), LOG_TEXT("reply", printable(o->result.reply)), LOG_NUMBER("tries", o->rcpt->tries + (x->cause == CAUSE_TRY)));
         metric_add(o->result.state == QUEUE_DELIVERED ? METRIC_QUEUE_SENT : o->result.state == QUEUE_WAITING ? METRIC_QUEUE_DEFERRED : METRIC_QUEUE_FAILED, 1);
     }
     if (silent)
@@ -391,7 +400,7 @@ static struct error finish(struct finishing *x, int64_t queue_id, const struct q
     struct error e = OK;
     arena_init(&a, ARENA_REQUEST_MAX);
     for (int i = 0; i < AGAIN_MAX; i++) { /* somebody may delete or return it in between */
-        *x = (struct finishing){.server = x->server, .cause = x->cause, .quiet = x->quiet, .arena = &a, .now = clock_now()};
+        *x = (struct finishing){.server = x->server, .cause = x->cause, .quiet = x->quiet, .only = x->only, .arena = &a, .now = clock_now()};
         (void)plan_read(slice_of(x->server->config->queue_retry), &x->plan);
         e = finish_once(x, queue_id, results, n);
         if (e.code != ERROR_CONFLICT)
@@ -410,9 +419,9 @@ struct error report_finish(struct server *server, int64_t queue_id, const struct
     return e.code == ERROR_NOT_FOUND ? OK : e; /* deleted while it was tried */
 }
 
-struct error report_return(struct server *server, int64_t queue_id)
+struct error report_return(struct server *server, int64_t queue_id, struct slice dest)
 {
-    return finish(&(struct finishing){.server = server, .cause = CAUSE_RETURN}, queue_id, NULL, 0);
+    return finish(&(struct finishing){.server = server, .cause = CAUSE_RETURN, .only = dest}, queue_id, NULL, 0);
 }
 
 /* --- what nobody tries */

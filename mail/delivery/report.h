@@ -14,8 +14,8 @@
 /* What became of recipients of one message. Who waits is due again by the plan (queue.retry), or has failed when his time is over. A recipient who is not in the queue any
  * more is passed over. Errors are the store's (nothing was written then: try the whole again; ERROR_BUSY, ERROR_FULL, ERROR_IO). Thread: worker, no reader in hand. */
 struct error report_finish(struct server *server, int64_t queue_id, const struct queue_result *results, size_t n);
-/* An administrator gives up: all who wait or are held have failed now, their sender is told. ERROR_NOT_FOUND. Thread: worker. */
-struct error report_return(struct server *server, int64_t queue_id);
+/* An administrator gives up: all who wait or are held (of one destination, where `dest` is not empty) have failed now, their sender is told. ERROR_NOT_FOUND. Thread: worker. */
+struct error report_return(struct server *server, int64_t queue_id, struct slice dest);
 /* What cannot be sent because it is broken here (its content cannot be read): held with a reason, an alarm in the log; others go on (attacks.md SO-15). */
 struct error report_set_aside(struct server *server, int64_t queue_id, struct slice reason);
 /* Tells of delays and gives up what is too old, also of those whom nobody tries; after a jump of the clock it sets times right. Messages are found by an index at

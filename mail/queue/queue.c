@@ -137,15 +137,6 @@ struct error queue_delivered(struct sql *db, const struct queue_due *d)
     return sql_run(empty);
 }
 
-struct error queue_hurry(struct sql *db, int64_t id)
-{
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "UPDATE rcpt SET due = 0 WHERE queue = $1 AND state = 0");
-    sql_bind_int(st, 1, id);
-    TRY(sql_run(st));
-    watch_note(db, QUEUE_WATCH_CHANGED, id);
-    return sql_changed(db) ? OK : error_make(ERROR_NOT_FOUND, "no such message in the queue, or nobody of it waits");
-}
-
 struct error queue_delete(struct sql *db, int64_t id)
 {
     SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "DELETE FROM queue WHERE id = $1");

@@ -108,8 +108,6 @@ struct error queue_mend_times(struct sql *db, int64_t now, int64_t longest, int6
 
 /* --- for administrators */
 
-/* In a change: whoever waits is due now. */
-struct error queue_hurry(struct sql *db, int64_t id);
 /* In a change: forgets the message. ERROR_NOT_FOUND. */
 struct error queue_delete(struct sql *db, int64_t id);
 

@@ -238,11 +238,11 @@ static void an_administrator_gives_up_and_the_sender_hears_it(void **state)
     struct queue_rcpt to[] = {RCPT("a", "b.example", .reply = SLICE("451 4.7.1 greylisted")), RCPT("held", "b.example", .state = QUEUE_HELD)};
     struct queue_entry *all;
     int64_t id = enter(w, (struct queue_entry){.rcpts = to, .n_rcpts = 2}, text);
-    assert_int_equal(report_return(&w->server, id).code, ERROR_NONE);
+    assert_int_equal(report_return(&w->server, id, SLICE("")).code, ERROR_NONE);
     struct slice m = mail_of(w, w->budi, 0);
     assert_true(says(m, "a@b.example") && says(m, "held@b.example") && says(m, "Action: failed\r\n") && says(m, "took your message back"));
     assert_int_equal(queued(w, &all), 0);
-    assert_int_equal(report_return(&w->server, id).code, ERROR_NOT_FOUND);
+    assert_int_equal(report_return(&w->server, id, SLICE("")).code, ERROR_NOT_FOUND);
 }
 
 static struct error lose_content(struct sql *db, void *arg)
