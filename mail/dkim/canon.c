@@ -3,6 +3,8 @@
 
 #include <openssl/evp.h>
 
+enum { NEAR_MAX = 1024 };
+
 static const EVP_MD *hash_md(enum dkim_hash hash)
 {
     return hash == DKIM_SHA1 ? EVP_sha1() : EVP_sha256();
@@ -68,14 +70,19 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/* The bytes up to the next one that has a meaning. */
+/* The bytes up to the next one that has a meaning. One space between words has none: most lines go through in one piece. */
 static size_t plain_length(const struct dkim_body *b, struct slice s)
 {
-    if (b->canon == DKIM_SIMPLE)
-        return slice_find(s, '\r');
-    size_t n = 0;
-    while (n < s.n && s.p[n] != '\r' && !is_blank(s.p[n]))
+    struct slice near = slice_first(s, NEAR_MAX); /* a look is bounded, however long the line is and whatever stands in it */
+    size_t line = slice_find(near, '\r'), n = 0;
+    struct slice whole = slice_first(near, line);
+    if (b->canon == DKIM_SIMPLE || (slice_find(whole, ' ') == line && slice_find(whole, '\t') == line))
+        return line;
+    while (n < line && s.p[n] != '\t') {
+        if (s.p[n] == ' ' && (n + 1 >= line || is_blank(s.p[n + 1])))
+            break;
         n++;
+    }
     return n;
 }
 
