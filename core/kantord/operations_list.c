@@ -65,7 +65,7 @@ static struct error read_owner(struct operation_call *k, struct list *list)
 
 static struct error read_options(struct operation_call *k, struct list *list)
 {
-    int posting = list->posting, reply = list->reply, moderated = list->moderated;
+    int posting = (int)list->posting, reply = (int)list->reply, moderated = list->moderated;
     TRY(choose(k, "post", posting_words, 3, &posting));
     TRY(choose(k, "reply-to", reply_words, 2, &reply));
     TRY(choose(k, "moderated", yes_no, 2, &moderated));

@@ -248,7 +248,6 @@ static struct error judge(struct making *m, struct delivery *d, struct trace *t,
     TRY(load(db));
     (void)pthread_rwlock_rdlock(&kept.lock);
     SCOPED(leave) pthread_rwlock_t *held = &kept.lock;
-    (void)held;
     *any = kept.n > 0;
     if (!*any)
         return OK;

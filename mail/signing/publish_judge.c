@@ -26,8 +26,8 @@ static void show(const struct publish_record *r, const struct dns_record *d, str
             unsigned char c = (unsigned char)d->data.p[i];
             if (r->type == DNS_CAA && i > 1)
                 buffer_add_char(out, c > 0x20 && c < 0x7F ? (char)c : '?');
-            else
-                buffer_printf(out, i < 3 && r->type == DNS_TLSA ? "%u " : r->type == DNS_TLSA ? "%02x" : "", c);
+            else if (r->type == DNS_TLSA)
+                buffer_printf(out, i < 3 ? "%u " : "%02x", c);
         }
     } else {
         if (r->type == DNS_MX)
