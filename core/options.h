@@ -25,7 +25,7 @@
     R(control_socket,     "control.socket",          PATH,   "",                         0,        0,                 "",                 "Unix socket of kantorctl; empty: control.sock in data_dir.") \
     R(listen,             "listen.addresses",        LIST,   "0.0.0.0,::",               0,        0,                 "",                 "Addresses that the mail services listen on.") \
     R(port_base,          "listen.port_base",        NUMBER, "0",                        0,        50000,             "",                 "Added to every well-known port (demonstrations and tests).") \
-    R(services,           "listen.services",         LIST,   "smtp,submission,submissions,lmtp,imap,imaps,pop3,pop3s,admin", 0, 0,   "",     "Services to offer.") \
+    R(services,           "listen.services",         LIST,   "smtp, submission, submissions, lmtp, imap, imaps, pop3, pop3s, managesieve, admin", 0, 0,   "",     "Services to offer.") \
     R(lmtp_listen,        "lmtp.addresses",          LIST,   "127.0.0.1,::1",            0,        0,                 "",                 "Addresses that LMTP listens on; LMTP takes mail without login.") \
     R(admin_listen,       "admin.addresses",         LIST,   "127.0.0.1,::1",            0,        0,                 "",                 "Addresses of the listener with /metrics and /healthz.") \
     X(tls_certificates,   "tls.certificates",        LIST,   "",                         0,        0,                 "",                 "Pairs chain.pem:key.pem; the first is the default, the others are chosen by name (SNI). Empty: tls.crt and tls.key in data_dir, self-signed when absent.") \
@@ -78,6 +78,7 @@
     X(total_smtp,         "timeout.smtp_session",    TIME,   "6h",                       1000,     604800000,         "",                 "SMTP and LMTP connection in all: ends a client that sends one byte a minute.") \
     X(idle_imap,          "timeout.imap",            TIME,   "31m",                      1000,     86400000,          "",                 "IMAP after login without input (RFC 9051 5.4: at least 30 minutes).") \
     X(idle_pop3,          "timeout.pop3",            TIME,   "10m",                      1000,     86400000,          "",                 "POP3 without input (RFC 1939 3: at least 10 minutes).") \
+    X(idle_managesieve,   "timeout.managesieve",     TIME,   "30m",                      1000,     86400000,          "",                 "ManageSieve after login without input (RFC 5804 2.1: at least 30 minutes).") \
     X(pop3_takeover,      "timeout.pop3_takeover",   TIME,   "60s",                      0,        86400000,          "",                 "Silence after which a POP3 session loses the mailbox to the next login of its owner.") \
     X(login_timeout,      "timeout.login",           TIME,   "60s",                      1000,     3600000,           "",                 "Time until an IMAP or POP3 client must have logged in.") \
     X(proxy_trusted,      "proxy.trusted",           LIST,   "",                         0,        0,                 "",                 "Networks whose PROXY protocol header is believed; then every connection from them must send one.") \

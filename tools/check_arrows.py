@@ -30,7 +30,7 @@ ALLOWED = {
     "mail/queue/": ["core/store/", "core/account/", "mail/trace/"],
     "mail/delivery/": ["core/store/", "core/account/", "mail/mime/", "mail/sieve/", "mail/mailbox/", "mail/queue/", "mail/trace/"],
     "mail/filter/": ["core/store/", "core/account/", "core/net/", "core/dns/", "mail/mime/", "mail/mailbox/", "mail/trace/", "mail/delivery/"],
-    "mail/relay/": ["core/store/", "core/net/", "core/dns/", "mail/mime/", "mail/trace/", "mail/queue/", "mail/delivery/"],
+    "mail/managesieve/": ["core/store/", "core/account/", "core/net/", "mail/mime/", "mail/sieve/"],
     "mail/": ["core/store/", "core/account/", "core/net/", "core/dns/", "mail/mime/", "mail/mailbox/", "mail/queue/", "mail/trace/", "mail/delivery/", "mail/filter/"],
     "mail/signing/": ["core/store/", "core/account/", "core/dns/", "mail/mime/", "mail/dkim/"],
     "mail/relay/": ["core/store/", "core/account/", "core/net/", "core/dns/", "mail/mime/", "mail/authentication/", "mail/dkim/", "mail/signing/", "mail/queue/", "mail/trace/", "mail/delivery/"],

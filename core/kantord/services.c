@@ -8,11 +8,12 @@
 #include "core/kantord/internal.h"
 #include "core/log.h"
 #include "mail/imap/imap.h"
+#include "mail/managesieve/managesieve.h"
 #include "mail/pop3/pop3.h"
 #include "mail/smtp/smtp.h"
 
 enum addresses { ADDRESSES_ALL, ADDRESSES_LMTP, ADDRESSES_ADMIN };
-enum idle { IDLE_SMTP, IDLE_IMAP, IDLE_POP3, IDLE_ADMIN };
+enum idle { IDLE_SMTP, IDLE_IMAP, IDLE_POP3, IDLE_MANAGESIEVE, IDLE_ADMIN };
 
 /*    name           port  TLS           protocol              kind            addresses        idle */
 static const struct row {
@@ -32,6 +33,7 @@ static const struct row {
     {"imaps",       993,  TLS_IMPLICIT, &imap_protocol,       0,               ADDRESSES_ALL,   IDLE_IMAP},
     {"pop3",        110,  TLS_STARTTLS, &pop3_protocol,       0,               ADDRESSES_ALL,   IDLE_POP3},
     {"pop3s",       995,  TLS_IMPLICIT, &pop3_protocol,       0,               ADDRESSES_ALL,   IDLE_POP3},
+    {"managesieve", 4190, TLS_STARTTLS, &managesieve_protocol, 0,              ADDRESSES_ALL,   IDLE_MANAGESIEVE},
     {"admin",       9090, TLS_NONE,     &admin_http_protocol, 0,               ADDRESSES_ADMIN, IDLE_ADMIN},
 };
 
@@ -98,12 +100,12 @@ static const char *addresses_of(const struct config *c, enum addresses which)
 
 static int64_t idle_of(const struct config *c, enum idle which)
 {
-    return which == IDLE_SMTP ? c->idle_smtp : which == IDLE_IMAP ? c->idle_imap : which == IDLE_POP3 ? c->idle_pop3 : 30000;
+    return which == IDLE_SMTP ? c->idle_smtp : which == IDLE_IMAP ? c->idle_imap : which == IDLE_POP3 ? c->idle_pop3 : which == IDLE_MANAGESIEVE ? c->idle_managesieve : 30000;
 }
 
 static int64_t login_of(const struct config *c, enum idle which)
 {
-    return which == IDLE_IMAP || which == IDLE_POP3 ? c->login_timeout : 0;
+    return which == IDLE_IMAP || which == IDLE_POP3 || which == IDLE_MANAGESIEVE ? c->login_timeout : 0;
 }
 
 static int64_t total_of(const struct config *c, enum idle which)
@@ -152,7 +154,7 @@ static struct error check_words(struct kantord *k)
         while (i < N_ROWS && !slice_eq(word, slice_of(rows[i].name)))
             i++;
         if (i == N_ROWS)
-            return error_make(ERROR_INVALID, arena_printf(&k->arena, "%s: listen.services: there is no service \"%.*s\"; write some of smtp, submission, submissions, lmtp, imap, imaps, pop3, pop3s, admin",
+            return error_make(ERROR_INVALID, arena_printf(&k->arena, "%s: listen.services: there is no service \"%.*s\"; write some of smtp, submission, submissions, lmtp, imap, imaps, pop3, pop3s, managesieve, admin",
                                                           k->config_path, SLICE_ARG(slice_first(word, 40))));
     }
     return OK;

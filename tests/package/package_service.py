@@ -13,7 +13,7 @@ from kantor.server import ROOT
 from kantor.service import wait_for
 
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
-PORTS = (25, 587, 465, 143, 993, 110, 995)
+PORTS = (25, 587, 465, 143, 993, 110, 995, 4190)
 DELIVER = """
 import smtplib
 s = smtplib.SMTP("127.0.0.1", 25, timeout=20)

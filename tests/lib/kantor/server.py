@@ -16,6 +16,7 @@ import time
 import urllib.request
 
 from .imap import Imap
+from .managesieve import ManageSieve
 from .pop3 import Pop3
 from .smtp import Smtp
 
@@ -25,7 +26,7 @@ KANTORD = os.environ.get("KANTORD", os.path.join(ROOT, BUILD, "kantord"))
 KANTORCTL = os.environ.get("KANTORCTL", os.path.join(os.path.dirname(KANTORD), "kantorctl"))
 SANITIZED = "asan" in os.path.dirname(KANTORD) or os.environ.get("KANTOR_SAN") == "address"
 PASSWORD = "demo-password"
-PORTS = {"lmtp": 24, "smtp": 25, "pop3": 110, "imap": 143, "submissions": 465, "submission": 587, "imaps": 993, "pop3s": 995, "admin": 9090}
+PORTS = {"lmtp": 24, "smtp": 25, "pop3": 110, "imap": 143, "submissions": 465, "submission": 587, "imaps": 993, "pop3s": 995, "managesieve": 4190, "admin": 9090}
 START_SECONDS = 60
 MEMORY_SCALE = 8 if "asan" in KANTORD else 1  # freed memory waits in AddressSanitizer's quarantine
 
@@ -220,6 +221,12 @@ class Server:
 
     def pop3(self, user=None, tls=False, password=PASSWORD, **more):
         c = Pop3(self.port("pop3s" if tls else "pop3"), tls, name="pop3", **more)
+        if user:
+            c.login(address(user), password)
+        return c
+
+    def managesieve(self, user=None, password=PASSWORD, **more):
+        c = ManageSieve(self.port("managesieve"), name="managesieve", **more)
         if user:
             c.login(address(user), password)
         return c
