@@ -106,10 +106,18 @@ static struct error find_mailbox(struct applying *x, const struct sieve_action *
 {
     struct slice path;
     struct actor owner = {x->p->owner.id, 0};
+    if (a->special.p && filter_role(a->special) != ROLE_NONE) {
+        struct error e = collection_find_role(x->db, owner.account, COLLECTION_MAILBOX, filter_role(a->special), x->doing->arena, &m->c);
+        m->path = m->c.name;
+        m->selectable = 1;
+        m->rights = RIGHT_ALL;
+        if (e.code != ERROR_NOT_FOUND)
+            return e;
+    }
     TRY(mailbox_canonical(a->text, x->doing->arena, &path));
     struct error e = mailbox_find(x->db, owner.account, path, x->doing->arena, m);
     if (a->create && (e.code == ERROR_NOT_FOUND || (e.code == ERROR_NONE && !m->selectable)))
-        e = mailbox_create(x->db, owner, path, ROLE_NONE, x->doing->arena, m);
+        e = mailbox_create(x->db, owner, path, filter_role(a->special), x->doing->arena, m);
     TRY(e);
     if (!m->selectable)
         return error_make(ERROR_NOT_FOUND, "no such mailbox");

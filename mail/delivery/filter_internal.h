@@ -52,6 +52,8 @@ struct slice filter_head(const struct filter_plan *p);
 
 /* --- filter_run.c: all scripts over the message, in their order */
 struct error filter_run(struct sql *db, struct filter_plan *p, const struct script *rows, size_t n, struct arena *a);
+/* The role of "\\Junk" (RFC 6154); ROLE_NONE: no such use. */
+enum collection_role filter_role(struct slice use);
 /* "vac:…", "dup:…": a short key of `once` for any texts. NULL: no memory. */
 const char *filter_key(const char *kind, const struct slice *texts, size_t n, struct arena *a);
 

@@ -42,6 +42,19 @@ const char *filter_key(const char *kind, const struct slice *texts, size_t n, st
     return fine ? arena_printf(a, "%s:%s", kind, hex) : NULL;
 }
 
+enum collection_role filter_role(struct slice use)
+{
+    static const struct {
+        struct slice use;
+        enum collection_role role;
+    } roles[] = {{{"\\Drafts", 7}, ROLE_DRAFTS}, {{"\\Sent", 5}, ROLE_SENT}, {{"\\Trash", 6}, ROLE_TRASH}, {{"\\Junk", 5}, ROLE_JUNK}, {{"\\Archive", 8}, ROLE_ARCHIVE},
+                 {{"\\Important", 10}, ROLE_IMPORTANT}};
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
+        if (slice_eq_nocase(roles[i].use, use))
+            return roles[i].role;
+    return ROLE_NONE;
+}
+
 /* --- what scripts ask */
 
 static struct error content(void *arg, size_t most, struct arena *a, struct slice *out)
@@ -61,6 +74,20 @@ static bool mailbox_exists(void *arg, struct slice name)
     if (mailbox_canonical(name, x->arena, &path).code != ERROR_NONE)
         return false;
     return mailbox_find(x->db, x->p->owner.id, path, x->arena, &m).code == ERROR_NONE && m.selectable && (m.rights & RIGHT_INSERT);
+}
+
+static bool special_use(void *arg, struct slice name, struct slice use)
+{
+    const struct running *x = arg;
+    struct collection c;
+    struct mailbox m;
+    struct slice path;
+    enum collection_role role = filter_role(use);
+    if (role == ROLE_NONE || collection_find_role(x->db, x->p->owner.id, COLLECTION_MAILBOX, role, x->arena, &c).code != ERROR_NONE)
+        return false;
+    if (!name.p)
+        return true;
+    return mailbox_canonical(name, x->arena, &path).code == ERROR_NONE && mailbox_find(x->db, x->p->owner.id, path, x->arena, &m).code == ERROR_NONE && m.c.id == c.id;
 }
 
 static const char *duplicate_key(struct slice handle, struct slice id, struct arena *a) { return filter_key("dup", (struct slice[]){handle, id}, 2, a); }
@@ -166,7 +193,8 @@ static struct error run_one(struct running *x, const struct script *row, const s
 {
     const struct filter_input *in = x->p->in;
     struct sieve_message m = {.head = slice_first(in->bytes, header_length(in->bytes)), .size = (uint64_t)in->d->message->put.size, .from = in->d->sender, .to = slice_of(x->p->own),
-                              .now = clock_now(), .zone = local_zone(clock_now()), .arg = x, .content = content, .mailbox_exists = mailbox_exists, .seen = was_seen, .environment = environment};
+                              .now = clock_now(), .zone = local_zone(clock_now()), .arg = x, .content = content, .mailbox_exists = mailbox_exists, 
+                              .special_use = special_use, .spam = in->d->junk ? 101 : 0, .seen = was_seen, .environment = environment};
     struct sieve_result result;
     bool away = row->account > 0 && row->state == SCRIPT_BESIDES;
     if (!c->script) {

@@ -7,7 +7,7 @@ enum { DAY = 24 * 60 * 60, VACATION_DEFAULT = 7 * DAY, VACATION_LONGEST = 90 * D
 static bool delivers(enum sieve_action_kind k) { return k == SIEVE_KEEP || k == SIEVE_FILEINTO || k == SIEVE_REDIRECT || k == SIEVE_VACATION; }
 static bool refuses(enum sieve_action_kind k) { return k == SIEVE_REJECT || k == SIEVE_EREJECT; }
 
-static bool into_inbox(const struct sieve_action *a) { return a->kind == SIEVE_KEEP || (a->kind == SIEVE_FILEINTO && slice_eq_nocase(a->text, SLICE("INBOX"))); }
+static bool into_inbox(const struct sieve_action *a) { return a->kind == SIEVE_KEEP || (a->kind == SIEVE_FILEINTO && !a->special.p && slice_eq_nocase(a->text, SLICE("INBOX"))); }
 
 /* The same thing twice is done once (RFC 5228 2.10.3). */
 static bool same(const struct sieve_action *a, const struct sieve_action *b)
@@ -22,7 +22,7 @@ static bool same(const struct sieve_action *a, const struct sieve_action *b)
         size_t at = slice_find(a->text, '@');
         return slice_eq(slice_first(a->text, at), slice_first(b->text, slice_find(b->text, '@'))) && slice_eq_nocase(slice_after(a->text, at), slice_after(b->text, at));
     }
-    return (a->kind == SIEVE_FILEINTO || a->kind == SIEVE_REMEMBER) && slice_eq(a->text, b->text) && slice_eq(a->handle, b->handle);
+    return (a->kind == SIEVE_FILEINTO || a->kind == SIEVE_REMEMBER) && slice_eq(a->text, b->text) && slice_eq(a->handle, b->handle) && slice_eq(a->special, b->special);
 }
 
 struct error action_add(struct sieve_run *r, const struct sieve_node *n, const struct sieve_action *a)
@@ -60,7 +60,10 @@ struct error keep_run(struct sieve_run *r, const struct sieve_node *n)
 struct error fileinto_run(struct sieve_run *r, const struct sieve_node *n)
 {
     struct sieve_action a = {.kind = SIEVE_FILEINTO, .create = node_tag(n, G_CREATE) != NULL};
+    const struct sieve_value *special = node_tag_value(n, G_SPECIAL);
     TRY(value_string(r, &n->at[0], &a.text));
+    if (special)
+        TRY(value_string(r, special, &a.special));
     if (a.text.n == 0 || a.text.n > 1024)
         return run_fail(r, n, "fileinto has no name of a mailbox, or a very long one.");
     TRY(action_flags(r, n, &a.flags));

@@ -80,21 +80,22 @@ enum sieve_extension {
     X_FILEINTO = 1 << 0, X_ENVELOPE = 1 << 1, X_ENCODED = 1 << 2, X_COPY = 1 << 3, X_VARIABLES = 1 << 4, X_FLAGS = 1 << 5,
     X_SUBADDRESS = 1 << 6, X_RELATIONAL = 1 << 7, X_REJECT = 1 << 8, X_EREJECT = 1 << 9, X_VACATION = 1 << 10, X_SECONDS = 1 << 11,
     X_BODY = 1 << 12, X_DATE = 1 << 13, X_INDEX = 1 << 14, X_MAILBOX = 1 << 15, X_ENVIRONMENT = 1 << 16, X_DUPLICATE = 1 << 17,
-    X_IHAVE = 1 << 18, X_NUMERIC = 1 << 19, X_EDITHEADER = 1 << 20, X_ALWAYS = 1 << 21
+    X_IHAVE = 1 << 18, X_NUMERIC = 1 << 19, X_EDITHEADER = 1 << 20, X_ALWAYS = 1 << 21, X_SPAM = 1 << 22, X_SPAMPLUS = 1 << 23,
+    X_VIRUS = 1 << 24, X_SPECIAL = 1 << 25
 };
 
 enum tag_group {
     G_COMPARATOR = 1 << 0, G_MATCH = 1 << 1, G_PART = 1 << 2, G_SIZE = 1 << 3, G_COPY = 1 << 4, G_CREATE = 1 << 5, G_FLAGS = 1 << 6,
     G_PERIOD = 1 << 7, G_SUBJECT = 1 << 8, G_FROM = 1 << 9, G_ADDRESSES = 1 << 10, G_MIME = 1 << 11, G_HANDLE = 1 << 12,
     G_CASE = 1 << 13, G_FIRST = 1 << 14, G_QUOTE = 1 << 15, G_LENGTH = 1 << 16, G_BODY = 1 << 17, G_ZONE = 1 << 18, G_INDEX = 1 << 19,
-    G_LAST = 1 << 20, G_UNIQUE = 1 << 21
+    G_LAST = 1 << 20, G_UNIQUE = 1 << 21, G_PERCENT = 1 << 22, G_SPECIAL = 1 << 23
 };
 
 enum tag_id {
     TAG_COMPARATOR, TAG_IS, TAG_CONTAINS, TAG_MATCHES, TAG_COUNT, TAG_VALUE, TAG_ALL, TAG_LOCALPART, TAG_DOMAIN, TAG_USER, TAG_DETAIL,
     TAG_OVER, TAG_UNDER, TAG_COPY, TAG_CREATE, TAG_FLAGS, TAG_DAYS, TAG_SECONDS, TAG_SUBJECT, TAG_FROM, TAG_ADDRESSES, TAG_MIME,
     TAG_HANDLE, TAG_LOWER, TAG_UPPER, TAG_LOWERFIRST, TAG_UPPERFIRST, TAG_QUOTEWILDCARD, TAG_LENGTH, TAG_RAW, TAG_CONTENT, TAG_TEXT,
-    TAG_ZONE, TAG_ORIGINALZONE, TAG_INDEX, TAG_LAST, TAG_HEADER, TAG_UNIQUEID
+    TAG_ZONE, TAG_ORIGINALZONE, TAG_INDEX, TAG_LAST, TAG_HEADER, TAG_UNIQUEID, TAG_PERCENT, TAG_SPECIALUSE
 };
 
 struct sieve_tag {
@@ -282,6 +283,9 @@ struct error body_test(struct sieve_run *r, const struct sieve_node *n, bool *ou
 
 /* --- surroundings.c */
 struct error mailboxexists_test(struct sieve_run *r, const struct sieve_node *n, bool *out);
+struct error specialuse_test(struct sieve_run *r, const struct sieve_node *n, bool *out);
+struct error spam_test(struct sieve_run *r, const struct sieve_node *n, bool *out);
+struct error virus_test(struct sieve_run *r, const struct sieve_node *n, bool *out);
 struct error environment_test(struct sieve_run *r, const struct sieve_node *n, bool *out);
 struct error duplicate_test(struct sieve_run *r, const struct sieve_node *n, bool *out);
 struct error ihave_test(struct sieve_run *r, const struct sieve_node *n, bool *out);

@@ -53,11 +53,15 @@ struct sieve_message {
     uint64_t size;             /* of the whole message */
     struct slice from, to;     /* envelope, without angle brackets; from empty: the null sender */
     int64_t now;               /* seconds since the epoch: currentdate */
+    int spam;                  /* 1 + percent by which it is spam; 0: nobody looked (RFC 5235 2) */
+    int virus;                 /* 1 none to 5 infected; 0: nobody looked (RFC 5235 3) */
     int zone;                  /* minutes east of the owner: date tests without :zone */
     void *arg;                 /* of the functions */
     /* Up to `most` bytes of the message from its first byte, in the arena. */
     struct error (*content)(void *arg, size_t most, struct arena *a, struct slice *out);
     bool (*mailbox_exists)(void *arg, struct slice name);
+    /* Has this mailbox (p NULL: any of the owner's) this special use, "\\Junk" (RFC 8579 4)? */
+    bool (*special_use)(void *arg, struct slice name, struct slice use);
     /* Was this id seen within its time? Looks only: the SIEVE_REMEMBER action makes it known once the delivery has succeeded (RFC 7352 3). */
     bool (*seen)(void *arg, struct slice handle, struct slice id);
     /* The value of an item of RFC 5183 ("domain", "host", "remote-ip", ...), p NULL when unknown. */
@@ -92,6 +96,7 @@ struct sieve_action {
     bool implicit;          /* the keep nobody wrote */
     bool create;            /* RFC 5490: make the mailbox if it is missing */
     struct slice text;
+    struct slice special;   /* SIEVE_FILEINTO: into the mailbox of this use where there is one (RFC 8579 5); p NULL: none was given */
     struct slice handle;    /* SIEVE_REMEMBER */
     int64_t seconds;        /* SIEVE_REMEMBER: how long */
     bool last;              /* SIEVE_REMEMBER: count from the last time, so renew when seen again */

@@ -1,5 +1,5 @@
 /* mail/sieve/surroundings.c -- tests that look beyond the message: mailboxes, environment, what was seen before, what this server can
- * (RFC 5490, 5183, 7352, 5463) */
+ * (RFC 5490, 8579, 5235, 5183, 7352, 5463) */
 #include "mail/sieve/internal.h"
 
 enum { WEEK = 7 * 24 * 60 * 60, LONGEST = 90 * 24 * 60 * 60 };
@@ -14,6 +14,49 @@ struct error mailboxexists_test(struct sieve_run *r, const struct sieve_node *n,
         *out = r->m->mailbox_exists ? r->m->mailbox_exists(r->m->arg, names.all[i]) : slice_eq_nocase(names.all[i], SLICE("INBOX"));
     }
     return OK;
+}
+
+/* All of them, each in the mailbox that is named or in any. */
+struct error specialuse_test(struct sieve_run *r, const struct sieve_node *n, bool *out)
+{
+    struct sieve_list uses;
+    struct slice name = {NULL, 0};
+    if (n->at[0].kind != VALUE_NONE)
+        TRY(value_string(r, &n->at[0], &name));
+    TRY(value_strings(r, &n->at[1], &uses));
+    *out = r->m->special_use != NULL;
+    for (size_t i = 0; i < uses.n && *out; i++) {
+        TRY(run_steps(r, 65536)); /* each asks the store */
+        *out = r->m->special_use(r->m->arg, name, uses.all[i]);
+    }
+    return OK;
+}
+
+/* A verdict of a filter as a number; "0", which :count does not count, when nobody looked. */
+static struct error verdict(struct sieve_run *r, const struct sieve_node *n, int number, bool *out)
+{
+    struct matcher m;
+    const char *text = arena_printf(r->arena, "%d", number);
+    if (!text)
+        return sieve_no_memory();
+    TRY(matcher_begin(r, n, &n->at[0], &m));
+    if (m.type != TAG_COUNT || r->m->spam || number)
+        TRY(matcher_value(&m, slice_of(text)));
+    return matcher_end(&m, out);
+}
+
+/* 1 clear to 10 spam, or with :percent 0 to 100, where only the plain form can say "not tested". */
+struct error spam_test(struct sieve_run *r, const struct sieve_node *n, bool *out)
+{
+    int percent = r->m->spam - 1;
+    if (node_tag(n, G_PERCENT))
+        return verdict(r, n, percent < 0 ? 0 : percent, out);
+    return verdict(r, n, percent < 0 ? 0 : 1 + percent * 9 / 100, out);
+}
+
+struct error virus_test(struct sieve_run *r, const struct sieve_node *n, bool *out)
+{
+    return verdict(r, n, r->m->virus, out);
 }
 
 struct error environment_test(struct sieve_run *r, const struct sieve_node *n, bool *out)

@@ -13,7 +13,7 @@ static const struct sieve_row commands[] = {
     {{"else", 4},          "",    0,                            0,           NO_TEST,    BLOCK,    0,              NULL,             NULL,               NULL,            "RFC 5228 3.1"},
     {{"require", 7},       "L",   0,                            0,           NO_TEST,    NO_BLOCK, 0,              NULL,             NULL,               check_require,   "RFC 5228 3.2"},
     {{"stop", 4},          "",    0,                            0,           NO_TEST,    NO_BLOCK, 0,              NULL,             NULL,               NULL,            "RFC 5228 3.3"},
-    {{"fileinto", 8},      "S",   G_COPY | G_CREATE | G_FLAGS,  0,           NO_TEST,    NO_BLOCK, X_FILEINTO,     fileinto_run,     NULL,               NULL,            "RFC 5228 4.1"},
+    {{"fileinto", 8},      "S",   G_COPY | G_CREATE | G_FLAGS | G_SPECIAL, 0,           NO_TEST,    NO_BLOCK, X_FILEINTO,     fileinto_run,     NULL,               NULL,            "RFC 5228 4.1"},
     {{"redirect", 8},      "S",   G_COPY,                       0,           NO_TEST,    NO_BLOCK, 0,              redirect_run,     NULL,               check_redirect,  "RFC 5228 4.2"},
     {{"keep", 4},          "",    G_FLAGS,                      0,           NO_TEST,    NO_BLOCK, 0,              keep_run,         NULL,               NULL,            "RFC 5228 4.3"},
     {{"discard", 7},       "",    0,                            0,           NO_TEST,    NO_BLOCK, 0,              discard_run,      NULL,               NULL,            "RFC 5228 4.4"},
@@ -46,6 +46,9 @@ static const struct sieve_row tests[] = {
     {{"date", 4},          "SSL", KEYS | G_ZONE | INDEXED,      0,           NO_TEST,    NO_BLOCK, X_DATE,         NULL,             date_test,          check_date,      "RFC 5260 4"},
     {{"currentdate", 11},  "SL",  KEYS | G_ZONE,                0,           NO_TEST,    NO_BLOCK, X_DATE,         NULL,             currentdate_test,   check_currentdate, "RFC 5260 5"},
     {{"mailboxexists", 13}, "L",  0,                            0,           NO_TEST,    NO_BLOCK, X_MAILBOX,      NULL,             mailboxexists_test, NULL,            "RFC 5490 3.1"},
+    {{"specialuse_exists", 17}, "?SL", 0,                       0,           NO_TEST,    NO_BLOCK, X_SPECIAL,      NULL,             specialuse_test,    NULL,            "RFC 8579 4"},
+    {{"spamtest", 8},      "S",   KEYS | G_PERCENT,             0,           NO_TEST,    NO_BLOCK, X_SPAM | X_SPAMPLUS, NULL,        spam_test,          NULL,            "RFC 5235 2"},
+    {{"virustest", 9},     "S",   KEYS,                         0,           NO_TEST,    NO_BLOCK, X_VIRUS,        NULL,             virus_test,         NULL,            "RFC 5235 3"},
     {{"environment", 11},  "SL",  KEYS,                         0,           NO_TEST,    NO_BLOCK, X_ENVIRONMENT,  NULL,             environment_test,   NULL,            "RFC 5183 4"},
     {{"duplicate", 9},     "",    G_HANDLE | G_UNIQUE | G_PERIOD | G_LAST, 0, NO_TEST,   NO_BLOCK, X_DUPLICATE,    NULL,             duplicate_test,     check_duplicate, "RFC 7352 3"},
     {{"ihave", 5},         "L",   0,                            0,           NO_TEST,    NO_BLOCK, X_IHAVE,        NULL,             ihave_test,         NULL,            "RFC 5463 4"},
@@ -90,6 +93,8 @@ static const struct sieve_tag tags[] = {
     {{"last", 4},           TAG_LAST,          G_LAST,       0,   X_INDEX | X_EDITHEADER | X_DUPLICATE},
     {{"header", 6},         TAG_HEADER,        G_UNIQUE,     'S', 0},
     {{"uniqueid", 8},       TAG_UNIQUEID,      G_UNIQUE,     'S', 0},
+    {{"percent", 7},        TAG_PERCENT,       G_PERCENT,    0,   X_SPAMPLUS},
+    {{"specialuse", 10},    TAG_SPECIALUSE,    G_SPECIAL,    'S', X_SPECIAL},
 };
 
 static const struct {
@@ -106,6 +111,8 @@ static const struct {
     {{"index", 5}, X_INDEX},               {{"editheader", 10}, X_EDITHEADER},
     {{"mailbox", 7}, X_MAILBOX},           {{"environment", 11}, X_ENVIRONMENT},
     {{"duplicate", 9}, X_DUPLICATE},       {{"ihave", 5}, X_IHAVE},
+    {{"spamtest", 8}, X_SPAM},             {{"spamtestplus", 12}, X_SPAMPLUS},
+    {{"virustest", 9}, X_VIRUS},           {{"special-use", 11}, X_SPECIAL},
     {{"comparator-i;ascii-numeric", 26}, X_NUMERIC},
     {{"comparator-i;octet", 18}, X_ALWAYS}, {{"comparator-i;ascii-casemap", 26}, X_ALWAYS},
 };

@@ -59,6 +59,22 @@ def test_fileinto_runs_with_the_owners_rights(server, person, another, target):
         assert c.cmd('SELECT "Made"').status == "NO"
 
 
+def test_fileinto_a_special_use_finds_it_by_whatever_name(server, person):
+    with server.imap(person) as c:
+        c.ok('RENAME "Junk" "Unwanted"')
+    put(server, person, 'require ["fileinto", "special-use"]; if specialuse_exists "\\\\Junk" { fileinto :specialuse "\\\\Junk" "Spam"; }')
+    deliver(server, person)
+    assert count(server, person, "Unwanted") == 1 and count(server, person) == 0
+
+
+def test_a_message_that_nobody_judged_is_neither_spam_nor_infected(server, person):
+    put(server, person, 'require ["spamtestplus", "virustest", "relational", "comparator-i;ascii-numeric", "imap4flags"];\r\n'
+        'if allof(spamtest :is "0", virustest :is "0", not spamtest :value "ge" :comparator "i;ascii-numeric" "3", spamtest :count "eq" :percent "0") { addflag "$label2"; }')
+    deliver(server, person)
+    with server.imap(person, select="INBOX") as c:
+        assert "$label2" in c.ok("FETCH 1 (FLAGS)").fetches[1]["FLAGS"]
+
+
 def test_discard_drops_and_the_trace_says_so(server, person):
     put(server, person, "discard;")
     msg = message(to=person)
