@@ -205,6 +205,11 @@ struct error run_fail(struct sieve_run *r, const struct sieve_node *n, const cha
 struct error run_steps(struct sieve_run *r, uint64_t n);
 struct error run_commands(struct sieve_run *r, const struct sieve_node *first);
 struct error run_test(struct sieve_run *r, const struct sieve_node *n, bool *out);
+struct error allof_test(struct sieve_run *r, const struct sieve_node *n, bool *out);
+struct error anyof_test(struct sieve_run *r, const struct sieve_node *n, bool *out);
+struct error not_test(struct sieve_run *r, const struct sieve_node *n, bool *out);
+struct error constant_test(struct sieve_run *r, const struct sieve_node *n, bool *out);
+struct error stop_run(struct sieve_run *r, const struct sieve_node *n);
 
 /* --- variables.c */
 struct error value_strings(struct sieve_run *r, const struct sieve_value *v, struct sieve_list *out); /* expanded */

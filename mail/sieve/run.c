@@ -15,8 +15,6 @@ struct error run_steps(struct sieve_run *r, uint64_t n)
     return error_make(ERROR_LIMIT, r->fault.text);
 }
 
-static bool called(const struct sieve_node *n, struct slice name) { return slice_eq(n->row->name, name); }
-
 /* allof and anyof, stopping at the first that decides (RFC 5228 5.2). */
 static struct error many_test(struct sieve_run *r, const struct sieve_node *n, bool until, bool *out)
 {
@@ -32,6 +30,30 @@ static struct error many_test(struct sieve_run *r, const struct sieve_node *n, b
     return OK;
 }
 
+struct error allof_test(struct sieve_run *r, const struct sieve_node *n, bool *out) { return many_test(r, n, false, out); }
+struct error anyof_test(struct sieve_run *r, const struct sieve_node *n, bool *out) { return many_test(r, n, true, out); }
+
+struct error not_test(struct sieve_run *r, const struct sieve_node *n, bool *out)
+{
+    TRY(run_test(r, n->tests, out));
+    *out = !*out;
+    return OK;
+}
+
+struct error constant_test(struct sieve_run *r, const struct sieve_node *n, bool *out)
+{
+    (void)r;
+    *out = n->row->name.n == 4; /* true, not false */
+    return OK;
+}
+
+struct error stop_run(struct sieve_run *r, const struct sieve_node *n)
+{
+    (void)n;
+    r->stopped = true;
+    return OK;
+}
+
 struct error run_test(struct sieve_run *r, const struct sieve_node *n, bool *out)
 {
     *out = false;
@@ -39,19 +61,7 @@ struct error run_test(struct sieve_run *r, const struct sieve_node *n, bool *out
     TRY(run_steps(r, 64));
     if (n->fault)
         return run_fail(r, n, n->fault);
-    if (n->row->test)
-        return n->row->test(r, n, out);
-    if (called(n, SLICE("allof")))
-        return many_test(r, n, false, out);
-    if (called(n, SLICE("anyof")))
-        return many_test(r, n, true, out);
-    if (called(n, SLICE("not"))) {
-        TRY(run_test(r, n->tests, out));
-        *out = !*out;
-    } else {
-        *out = called(n, SLICE("true"));
-    }
-    return OK;
+    return n->row->test(r, n, out);
 }
 
 static struct error run_command(struct sieve_run *r, const struct sieve_node *n, bool *taken)
@@ -62,13 +72,9 @@ static struct error run_command(struct sieve_run *r, const struct sieve_node *n,
         return run_fail(r, n, n->fault);
     if (n->row->command)
         return n->row->command(r, n);
-    if (called(n, SLICE("stop"))) {
-        r->stopped = true;
-        return OK;
-    }
     if (n->row->block == NO_BLOCK) /* require */
         return OK;
-    bool chained = !called(n, SLICE("if")), yes = true;
+    bool chained = n->row->name.n > 2 /* elsif, else */, yes = true;
     if (chained && *taken)
         return OK;
     if (n->tests)
