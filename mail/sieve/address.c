@@ -27,22 +27,38 @@ static bool address_part(const struct sieve_node *n, struct slice whole, struct 
     }
 }
 
-static struct error match_field(struct matcher *m, const struct sieve_node *n, const struct sieve_field *f)
+/* The addresses of a field, read once a run: a hundred rules ask for the same sender. */
+static struct error read_addresses(struct sieve_run *r, struct sieve_field *f)
 {
     struct mime_addresses list;
-    struct slice part;
-    TRY(run_steps(m->run, f->raw.n));
-    TRY(address_list_parse(header_unfold(f->raw, m->run->arena), m->run->arena, &list));
-    for (size_t i = 0; i < list.n && !m->found; i++) {
+    TRY(address_list_parse(header_unfold(f->raw, r->arena), r->arena, &list));
+    struct field_address *all = arena_alloc(r->arena, (list.n + 1) * sizeof *all);
+    size_t n = 0;
+    for (size_t i = 0; all && i < list.n; i++) {
         const struct mime_address *x = &list.all[i];
         if (!x->domain.p) /* a group's start or end */
             continue;
-        char *whole = x->domain.n ? arena_printf(m->run->arena, "%.*s@%.*s", SLICE_ARG(x->local), SLICE_ARG(x->domain)) : arena_string(m->run->arena, x->local);
+        char *whole = x->domain.n ? arena_printf(r->arena, "%.*s@%.*s", SLICE_ARG(x->local), SLICE_ARG(x->domain)) : arena_string(r->arena, x->local);
         if (!whole)
             return sieve_no_memory();
-        if (address_part(n, slice_of(whole), x->local, x->domain, &part))
-            TRY(matcher_value(m, part));
+        all[n++] = (struct field_address){slice_of(whole), x->local, x->domain};
     }
+    if (!all)
+        return sieve_no_memory();
+    f->addresses = all;
+    f->n_addresses = n;
+    return OK;
+}
+
+static struct error match_field(struct matcher *m, const struct sieve_node *n, struct sieve_field *f)
+{
+    struct slice part;
+    TRY(run_steps(m->run, f->raw.n));
+    if (!f->addresses)
+        TRY(read_addresses(m->run, f));
+    for (size_t i = 0; i < f->n_addresses && !m->found; i++)
+        if (address_part(n, f->addresses[i].whole, f->addresses[i].local, f->addresses[i].domain, &part))
+            TRY(matcher_value(m, part));
     return OK;
 }
 

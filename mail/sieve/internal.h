@@ -170,6 +170,10 @@ enum { MATCH_VARIABLES = 10 };
 struct sieve_field {
     struct slice name, whole; /* whole: as it stands in the head */
     struct slice raw, value;  /* value: unfolded and decoded; p NULL: not yet */
+    struct field_address {
+        struct slice whole, local, domain;
+    } *addresses; /* NULL: not looked for yet */
+    size_t n_addresses;
 };
 
 struct sieve_variable {
