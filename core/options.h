@@ -52,7 +52,7 @@
     X(sending_day,        "sending.day",             NUMBER, "5000",                     0,        1000000000,        "",                 "The same in a day.") \
     X(sending_app_hour,   "sending.app_hour",        NUMBER, "500",                      0,        1000000000,        "",                 "Recipients in an hour of one app password, where its account has no limits of its own; 0: any number.") \
     X(sending_app_day,    "sending.app_day",         NUMBER, "2000",                     0,        1000000000,        "",                 "The same in a day.") \
-    X(filter_trusted,     "filter.trusted",          LIST,   "",                         0,        0,                 "",                 "Networks whose mail is not limited, not looked up in block lists and not greylisted: your own servers, a smart host, a backup MX.") \
+    X(filter_trusted,     "filter.trusted",          LIST,   "",                         0,        0,                 "",                 "Networks whose mail is not limited, not authenticated, not looked up in block lists and not greylisted: your own servers, a smart host, a backup MX.") \
     X(filter_dnsbl,       "filter.dnsbl",            LIST,   "",                         0,        0,                 "",                 "Block lists in the DNS, each with the answers that are hits: bl.example=127.0.0.2-11 127.0.0.20, other.example=127.0.0.2.") \
     X(filter_dnswl,       "filter.dnswl",            LIST,   "",                         0,        0,                 "",                 "Lists of well-known senders, written in the same way: what they have is neither blocked by filter.dnsbl nor greylisted.") \
     X(dnsbl_action,       "filter.dnsbl_action",     CHOICE, "refuse",                   0,        0,                 "refuse|delay|junk", "What happens to mail from an address in a block list: refused for good, refused for now, or put into Junk.") \
@@ -63,6 +63,11 @@
     X(queue_retry,        "queue.retry",             LIST,   "1m,5m,15m,30m,1h,2h,4h",   0,        0,                 "",                 "How long to wait before the second try, the third, ...; the last one repeats. Up to a tenth is added, so that not all comes back at once.") \
     X(queue_delay_notice, "queue.delay_notice",      TIME,   "4h",                       0,        2592000000LL,      "",                 "A sender is told once when his message waits longer than this; 0: never.") \
     X(sieve_day,          "sieve.sent_a_day",        NUMBER, "1000",                     0,        1000000000,        "",                 "Messages a day that the Sieve scripts of one account may send (redirect, vacation, rejections); then mail is kept instead. 0: any number.") \
+    X(authentication,     "authentication.policy",   CHOICE, "enforce",                  0,        0,                 "off|mark|enforce", "Incoming mail from elsewhere is checked (SPF, DKIM, ARC, DMARC). mark: the result stands in Authentication-Results, nothing else. enforce: what the author's domain asks for (DMARC: reject, quarantine) is done.") \
+    X(authentication_spf, "authentication.spf_fail", CHOICE, "mark",                     0,        0,                 "mark|junk|refuse", "What is done where SPF alone says fail and DMARC does not pass; forwarders without SRS look like this.") \
+    X(authentication_wide, "authentication.wide_spf", CHOICE, "pass",                    0,        0,                 "pass|neutral",     "Whether SPF counts for DMARC where it passed by +all or a network wider than /16 (IPv6 /32). neutral: it does not; large hosters (Microsoft 365) have such networks.") \
+    X(authentication_sealers, "authentication.sealers", LIST, "",                        0,        0,                 "",                 "Domains whose ARC seal is believed: mail that they found good (dmarc=pass) and changed is not refused for DMARC. Lists and forwarders you know.") \
+    X(authentication_timeout, "authentication.timeout", TIME, "20s",                     1000,     120000,            "",                 "How long the checks of one message may wait for the DNS in all; then the rest is a temporary error.") \
     R(loops,              "threads.loops",           NUMBER, "2",                        1,        64,                "",                 "Event loop threads.") \
     R(workers,            "threads.workers",         NUMBER, "32",                       4,        256,               "",                 "Worker threads.") \
     R(readers,            "threads.readers",         NUMBER, "8",                        1,        64,                "",                 "Read-only database connections.") \
@@ -105,6 +110,9 @@ struct config {
 #undef OPTION_FIELD
 };
 
+enum { AUTHENTICATION_OFF, AUTHENTICATION_MARK, AUTHENTICATION_ENFORCE };
+enum { SPF_FAIL_MARK, SPF_FAIL_JUNK, SPF_FAIL_REFUSE };
+enum { WIDE_SPF_PASS, WIDE_SPF_NEUTRAL };
 enum { OWN_SENDERS_REFUSE, OWN_SENDERS_ACCEPT };
 enum { CLEARTEXT_NEVER, CLEARTEXT_LOOPBACK, CLEARTEXT_ALWAYS };
 

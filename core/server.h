@@ -11,6 +11,7 @@ struct login_service;
 struct net;
 struct config;
 struct resolver; /* core/dns/resolver.h */
+struct suffix_list; /* mail/authentication/suffix.h */
 struct relay;    /* mail/relay/relay.h */
 
 struct server {
@@ -18,6 +19,7 @@ struct server {
     struct login_service *login;
     struct net *net;
     struct resolver *resolver; /* NULL where no network is wanted (kantorctl on stopped files) */
+    struct suffix_list *suffixes; /* or NULL: no list on this machine, then nothing is authenticated */
     struct relay *relay;       /* or NULL */
     const struct config *_Atomic config;
     const char *config_path; /* the file it was read from */

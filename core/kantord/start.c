@@ -13,6 +13,7 @@
 
 #include "core/account/account.h"
 #include "core/dns/resolver.h"
+#include "mail/authentication/suffix.h"
 #include "core/kantord/internal.h"
 #include "core/log.h"
 #include "core/process/notify.h"
@@ -190,6 +191,8 @@ static struct error start(struct kantord *k)
         TRY(privilege_make_folder(c->backup_folder, c->user, &k->arena));
     struct resolver_options dns = {.table = c->dns_table, .forward = c->dns_forward, .trust_anchor = c->dns_trust_anchor, .timeout_ms = c->dns_timeout};
     TRY(resolver_new(&dns, &k->arena, &k->server.resolver));
+    if (suffix_list_open(NULL, &k->server.suffixes).code != ERROR_NONE) /* before the sandbox */
+        LOG_EVENT(LOG_WARN, "no-public-suffix-list", LOG_WORD("why", "incoming mail is not authenticated; install publicsuffix"));
     TRY(privilege_drop(c->user, &k->arena));
     TRY(confine(k));
     TRY(resolver_start(k->server.resolver));
@@ -223,6 +226,7 @@ static void stop(struct kantord *k)
     net_free(k->server.net);
     relay_free(k->server.relay);
     resolver_free(k->server.resolver);
+    suffix_list_close(k->server.suffixes);
     login_service_free(k->server.login);
     store_close(k->server.store);
 }

@@ -48,13 +48,17 @@ static struct error write_all(int fd, struct slice s)
     return OK;
 }
 
-static struct error to_file(struct blob_put *put)
+static struct error open_temporary(struct blob_put *put)
 {
     struct store *s = put->store;
     (void)snprintf(put->name, sizeof put->name, "temp/%llu", (unsigned long long)atomic_fetch_add(&s->temp_number, 1U));
     put->fd = openat(s->folder_fd, put->name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (put->fd < 0)
-        return disk_error();
+    return put->fd < 0 ? disk_error() : OK;
+}
+
+static struct error to_file(struct blob_put *put)
+{
+    TRY(open_temporary(put));
     TRY(write_all(put->fd, buffer_slice(&put->memory)));
     buffer_free(&put->memory);
     return OK;
@@ -71,6 +75,73 @@ struct error blob_put_add(struct blob_put *put, struct slice bytes)
         return write_all(put->fd, bytes);
     buffer_add(&put->memory, bytes);
     return put->memory.failed ? NO_MEMORY : OK;
+}
+
+static void drop_file(struct blob_put *put)
+{
+    if (put->map)
+        (void)munmap(put->map, (size_t)put->size);
+    put->map = NULL;
+    if (put->fd >= 0) {
+        (void)unlinkat(put->store->folder_fd, put->name, 0); /* entered: it has its name under blobs/ as well */
+        (void)close(put->fd);
+    }
+    put->fd = -1;
+}
+
+static struct error copy_range(int from, int to, size_t n)
+{
+    while (n) {
+        ssize_t done = copy_file_range(from, NULL, to, NULL, n, 0);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return disk_error();
+        n -= (size_t)done;
+    }
+    return OK;
+}
+
+static struct error insert_in_file(struct blob_put *put, size_t at, struct slice bytes)
+{
+    struct blob_put old = *put;
+    put->map = NULL;
+    struct error e = open_temporary(put);
+    if (e.code == ERROR_NONE && lseek(old.fd, 0, SEEK_SET) != 0)
+        e = disk_error();
+    if (e.code == ERROR_NONE)
+        e = copy_range(old.fd, put->fd, at);
+    if (e.code == ERROR_NONE)
+        e = write_all(put->fd, bytes);
+    if (e.code == ERROR_NONE)
+        e = copy_range(old.fd, put->fd, (size_t)old.size - at);
+    drop_file(&old);
+    put->size += (int64_t)bytes.n;
+    return e;
+}
+
+static struct error insert_in_memory(struct blob_put *put, size_t at, struct slice bytes)
+{
+    if (!buffer_room(&put->memory, bytes.n))
+        return NO_MEMORY;
+    char *place = put->memory.bytes + put->memory.start + at;
+    memmove(place + bytes.n, place, (size_t)put->size - at);
+    memcpy(place, bytes.p, bytes.n);
+    buffer_added(&put->memory, bytes.n);
+    put->size += (int64_t)bytes.n;
+    return put->size >= put->store->options.blob_file_bytes ? to_file(put) : OK;
+}
+
+struct error blob_put_insert(struct blob_put *put, size_t at, struct slice bytes)
+{
+    struct slice all;
+    if (bytes.n == 0)
+        return OK;
+    TRY(put->fd >= 0 ? insert_in_file(put, at, bytes) : insert_in_memory(put, at, bytes));
+    TRY(blob_put_bytes(put, &all));
+    if (!put->digest || EVP_DigestInit_ex(put->digest, EVP_sha256(), NULL) != 1 || EVP_DigestUpdate(put->digest, all.p, all.n) != 1)
+        return NO_MEMORY;
+    return OK;
 }
 
 struct error blob_put_end(struct blob_put *put)
@@ -102,12 +173,7 @@ void blob_put_drop(struct blob_put *put)
 {
     if (!put->store)
         return;
-    if (put->map)
-        (void)munmap(put->map, (size_t)put->size);
-    if (put->fd >= 0) {
-        (void)unlinkat(put->store->folder_fd, put->name, 0); /* entered: it has its name under blobs/ as well */
-        (void)close(put->fd);
-    }
+    drop_file(put);
     buffer_free(&put->memory);
     EVP_MD_CTX_free(put->digest);
     put->store = NULL;

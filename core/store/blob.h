@@ -29,9 +29,13 @@ struct blob_put {
 
 void blob_put_begin(struct store *s, struct blob_put *put);
 struct error blob_put_add(struct blob_put *put, struct slice bytes); /* ERROR_FULL, ERROR_IO, ERROR_MEMORY */
+/* Puts bytes in between, before blob_put_end: what stands on top of a message is known when its end was read. Memory: moved. A file: copied by the kernel into a
+ * fresh one, read again for the hash. ERROR_FULL, ERROR_IO, ERROR_MEMORY. */
+struct error blob_put_insert(struct blob_put *put, size_t at, struct slice bytes);
 struct error blob_put_end(struct blob_put *put);
 void blob_put_drop(struct blob_put *put);
-/* The bytes while they are prepared: memory, or a mapping of the file that blob_put_drop ends. For parsing before the change. After blob_put_end. */
+/* The bytes while they are prepared: memory, or a mapping of the file that blob_put_drop ends. For parsing before the change. Valid until more is added or
+ * inserted. */
 struct error blob_put_bytes(struct blob_put *put, struct slice *bytes);
 
 /* In a change: the id of this content, new or known already (*fresh tells which: derived rows are written once). May run again. */

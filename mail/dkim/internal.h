@@ -33,8 +33,10 @@ static inline struct dkim_verdict dkim_verdict(enum dkim_result result, const ch
     return (struct dkim_verdict){result, reason};
 }
 
-/* Reads a DKIM-Signature field (RFC 6376 3.5, 6.1.1). What was understood until an error is in *out. */
-struct dkim_verdict dkim_signature_parse(struct arena *a, struct slice field, struct dkim_signature *out);
+/* The fields that are written like a DKIM-Signature. */
+enum dkim_field { DKIM_FIELD_SIGNATURE, DKIM_FIELD_ARC_MESSAGE, DKIM_FIELD_ARC_SEAL };
+/* Reads such a field (RFC 6376 3.5, 6.1.1; RFC 8617 4.1). What was understood until an error is in *out. */
+struct dkim_verdict dkim_signature_parse(struct arena *a, enum dkim_field kind, struct slice field, struct dkim_signature *out);
 
 /* Fields of a head in their order; n and whether all of it was fields. */
 struct dkim_fields {

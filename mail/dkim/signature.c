@@ -261,25 +261,27 @@ static struct dkim_verdict read_query(struct arena *a, const struct dkim_tag *ta
     return dkim_list_has(tag->value, SLICE("dns/txt")) ? go_on : dkim_verdict(DKIM_NEUTRAL, "q= names no way to the key that we know");
 }
 
-/* RFC 6376 3.5. Domain and selector come early: the outcome names them even when another tag is wrong. z= and unknown tags are passed over. */
+/* RFC 6376 3.5, RFC 8617 4.1.2 and 4.1.3. Domain and selector come early: the outcome names them even when another tag is wrong. z= and unknown tags are
+ * passed over. */
+enum { IN_DKIM = 1 << DKIM_FIELD_SIGNATURE, IN_MESSAGE = 1 << DKIM_FIELD_ARC_MESSAGE, IN_SEAL = 1 << DKIM_FIELD_ARC_SEAL };
 static const struct {
     const char *name;
-    bool required;
-    tag_reader read;
+    unsigned required, read; /* in which fields */
+    tag_reader reader;
 } rows[] = {
-    {"v", true, read_version},
-    {"d", true, read_domain},
-    {"s", true, read_selector},
-    {"a", true, read_algorithm},
-    {"b", true, read_signature},
-    {"bh", true, read_body_hash},
-    {"h", true, read_names},
-    {"c", false, read_canon},
-    {"i", false, read_identity},
-    {"l", false, read_length},
-    {"q", false, read_query},
-    {"t", false, read_time},
-    {"x", false, read_expiry},
+    {"v", IN_DKIM, IN_DKIM, read_version},
+    {"d", IN_DKIM | IN_MESSAGE | IN_SEAL, IN_DKIM | IN_MESSAGE | IN_SEAL, read_domain},
+    {"s", IN_DKIM | IN_MESSAGE | IN_SEAL, IN_DKIM | IN_MESSAGE | IN_SEAL, read_selector},
+    {"a", IN_DKIM | IN_MESSAGE | IN_SEAL, IN_DKIM | IN_MESSAGE | IN_SEAL, read_algorithm},
+    {"b", IN_DKIM | IN_MESSAGE | IN_SEAL, IN_DKIM | IN_MESSAGE | IN_SEAL, read_signature},
+    {"bh", IN_DKIM | IN_MESSAGE, IN_DKIM | IN_MESSAGE, read_body_hash},
+    {"h", IN_DKIM | IN_MESSAGE, IN_DKIM | IN_MESSAGE, read_names},
+    {"c", 0, IN_DKIM | IN_MESSAGE, read_canon},
+    {"i", 0, IN_DKIM, read_identity},
+    {"l", 0, IN_DKIM | IN_MESSAGE, read_length},
+    {"q", 0, IN_DKIM | IN_MESSAGE, read_query},
+    {"t", 0, IN_DKIM | IN_MESSAGE | IN_SEAL, read_time},
+    {"x", 0, IN_DKIM | IN_MESSAGE, read_expiry},
 };
 
 static bool ends_in_domain(struct slice identity, struct slice domain)
@@ -290,20 +292,21 @@ static bool ends_in_domain(struct slice identity, struct slice domain)
     return identity.p[before - 1] == '@' || identity.p[before - 1] == '.';
 }
 
-static struct dkim_verdict check_together(struct dkim_signature *s)
+static struct dkim_verdict check_together(struct dkim_signature *s, enum dkim_field kind)
 {
     if (s->identity.p && !ends_in_domain(s->identity, s->domain))
         return wrong("i= is not within d=");
     if (s->has_time && s->has_expiry && s->expires_at <= s->signed_at)
         return wrong("x= is not after t=");
-    if (s->body_hash.n != (s->hash == DKIM_SHA1 ? 20 : 32))
+    if (kind != DKIM_FIELD_ARC_SEAL && s->body_hash.n != (s->hash == DKIM_SHA1 ? 20 : 32))
         return wrong("bh= has not the length of its hash");
     return go_on;
 }
 
-struct dkim_verdict dkim_signature_parse(struct arena *a, struct slice field, struct dkim_signature *s)
+struct dkim_verdict dkim_signature_parse(struct arena *a, enum dkim_field kind, struct slice field, struct dkim_signature *s)
 {
     struct dkim_tags tags;
+    unsigned bit = 1U << kind;
     memset(s, 0, sizeof *s);
     s->field = field;
     struct slice text = slice_after(field, slice_find(field, ':') + 1);
@@ -315,13 +318,13 @@ struct dkim_verdict dkim_signature_parse(struct arena *a, struct slice field, st
         return wrong("the signature is no list of tags");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct dkim_tag *tag = dkim_tags_find(&tags, rows[i].name);
-        if (!tag && rows[i].required)
+        if (!tag && rows[i].required & bit)
             return wrong(arena_printf(a, "the signature has no %s=", rows[i].name));
-        struct dkim_verdict verdict = tag ? rows[i].read(a, tag, s) : go_on;
+        struct dkim_verdict verdict = tag && rows[i].read & bit ? rows[i].reader(a, tag, s) : go_on;
         if (verdict.result != DKIM_PENDING)
             return verdict;
     }
-    struct dkim_verdict verdict = check_together(s);
+    struct dkim_verdict verdict = check_together(s, kind);
     if (verdict.result != DKIM_PENDING)
         return verdict;
     s->query = dkim_query_name(a, s->selector, s->domain);

@@ -113,7 +113,7 @@ static struct error hash_head(struct dkim_verify *v, struct check *c, size_t own
 static struct error check_begin(struct dkim_verify *v, struct check *c, size_t own)
 {
     struct dkim_signature *s = &c->signature;
-    struct dkim_verdict verdict = dkim_signature_parse(v->arena, v->fields.fields[own].whole, s);
+    struct dkim_verdict verdict = dkim_signature_parse(v->arena, DKIM_FIELD_SIGNATURE, v->fields.fields[own].whole, s);
     c->outcome = (struct dkim_outcome){.domain = s->domain, .selector = s->selector, .identity = s->identity, .algorithm = s->algorithm};
     c->outcome.signature = s->text;
     c->outcome.has_length = s->has_length;

@@ -54,6 +54,7 @@ struct filter_mail {
     struct delivery_rcpt *rcpts;      /* END: all that were taken */
     size_t n_rcpts;
     struct slice content;      /* END: the message as it came, without the fields that this server put on top */
+    struct slice head;         /* END: its head before fields were taken away that only this server may write; p NULL: nothing was taken */
     void (*wake)(void *arg);   /* any thread, any number of times */
     void *wake_arg;
     /* --- what filters say */
@@ -64,6 +65,7 @@ struct filter_mail {
     int64_t delay_ms;          /* the reply is held back so long */
     struct filter_edit *edits, *last_edit;
     struct slice body;         /* p not NULL: in place of the body */
+    struct slice front;        /* fields, with line ends, that this server puts on top below Return-Path; p NULL: none */
     struct slice *notes;       /* for the trace */
     size_t n_notes;
     void *authentication;      /* of the filter that verifies SPF, DKIM and DMARC: its results for others, or NULL */
@@ -77,7 +79,7 @@ struct filter {
     void (*close)(void *state); /* the session is over; when it returns nothing calls wake any more */
 };
 
-extern const struct filter filter_rate, filter_dnsbl;
+extern const struct filter filter_rate, filter_dnsbl, filter_authentication;
 
 /* A refusal; enhanced like "4.7.1"; texts in the arena or static, printable ASCII after this. The first one counts. */
 void filter_refuse(struct filter_mail *m, const char *who, int code, const char *enhanced, const char *text);

@@ -2,6 +2,7 @@
 #include "mail/queue/admin.h"
 
 #include "core/cleanup.h"
+#include "core/store/watch.h"
 
 #define NO_MEMORY error_make(ERROR_MEMORY, "no memory for the queue")
 
@@ -74,6 +75,8 @@ struct error queue_order(struct sql *db, enum queue_order order, const struct qu
         sql_bind_int(st, t->id || t->dest.n ? 2 : 1, now);
     TRY(sql_run(st));
     *n = sql_changed(db);
+    if (*n && order != QUEUE_HOLD)
+        watch_note(db, QUEUE_WATCH_CHANGED, t->id);
     return OK;
 }
 

@@ -70,6 +70,7 @@ void smtp_transaction_reset(struct smtp_session *s)
     s->size = s->sent_for = 0;
     s->on_behalf = 0;
     s->envid = slice_make(NULL, 0);
+    s->arrived = slice_make(NULL, 0);
     s->body = BODY_7BIT;
     s->received = 0;
 }

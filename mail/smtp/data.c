@@ -124,7 +124,7 @@ static void tell_results(struct connection *c, const struct delivery *d)
         smtp_reply_error(c, first_bad);
 }
 
-/* The last byte is there: the head may still wait for its end. */
+/* The last byte is there: the head may still wait for its end. Filters may put something on top, so the content ends behind them. */
 static struct error complete(struct connection *c)
 {
     struct smtp_session *s = c->session;
@@ -132,7 +132,7 @@ static struct error complete(struct connection *c)
         s->head_done = 1;
         TRY(trace_head(c, s));
     }
-    return s->wrong ? OK : blob_put_end(&s->message.put);
+    return s->wrong || s->filters ? OK : blob_put_end(&s->message.put);
 }
 
 static struct error store_message(struct connection *c, struct delivery *d)
@@ -166,6 +166,8 @@ static enum run not_stored(struct connection *c, struct error e)
 static enum run deliver(struct connection *c)
 {
     struct smtp_session *s = c->session;
+    if (s->filters && s->mail.known & FILTER_SPF_PASS)
+        s->flags |= DELIVERY_SENDER_VERIFIED; /* a report may go to him (attacks.md SO-11) */
     struct delivery d = {.message = &s->message, .sender = s->sender, .envid = s->envid, .flags = s->flags, .submitter = s->account, .lifetime_s = s->server->config->queue_lifetime / 1000,
                          .results = s->kind == SMTP_LMTP ? DELIVERY_RESULT_EACH : DELIVERY_RESULT_ONE, .rcpts = s->rcpts, .n_rcpts = s->n_rcpts, .job = s->job, .origin = origin(c), .sent_for = s->sent_for};
     struct sending_taking taking = {.config = s->server->config, .account = s->account, .credential = s->credential, .rcpts = (int64_t)s->n_rcpts};
@@ -207,8 +209,6 @@ static struct error rewrite(struct smtp_session *s, struct slice bytes)
         e = blob_put_add(&fresh.put, slice_first(bytes, s->on_top));
     if (e.code == ERROR_NONE)
         e = blob_put_add(&fresh.put, buffer_slice(&content));
-    if (e.code == ERROR_NONE)
-        e = blob_put_end(&fresh.put);
     buffer_free(&content);
     if (e.code != ERROR_NONE) {
         blob_put_drop(&fresh.put);
@@ -242,6 +242,10 @@ static enum run message_filtered(struct connection *c)
     struct error e = m->edits || m->body.p ? blob_put_bytes(&s->message.put, &bytes) : OK;
     if (e.code == ERROR_NONE && (m->edits || m->body.p))
         e = rewrite(s, bytes);
+    if (e.code == ERROR_NONE && m->front.p)
+        e = blob_put_insert(&s->message.put, s->return_path, m->front);
+    if (e.code == ERROR_NONE)
+        e = blob_put_end(&s->message.put);
     return e.code == ERROR_NONE ? deliver(c) : not_stored(c, e);
 }
 
@@ -259,6 +263,7 @@ static enum run finish(struct connection *c)
     if (e.code != ERROR_NONE)
         return not_stored(c, e);
     s->mail.content = slice_after(bytes, s->on_top);
+    s->mail.head = s->arrived;
     s->mail.flags = s->flags;
     s->mail.rcpts = s->rcpts;
     s->mail.n_rcpts = s->n_rcpts;

@@ -65,11 +65,14 @@ struct smtp_session {
     void *filter_states[SMTP_FILTERS_MAX];
     struct filter_mail mail;
     struct delivery_rcpt pending; /* RCPT: until the filters have said yes */
-    size_t on_top;            /* bytes of the message that this server put in front of what came */
+    size_t on_top;            /* bytes of the message that this server put in front of what came; of them the first line is Return-Path */
+    size_t return_path;       /* its length */
+    struct slice arrived;     /* the head before fields were taken away at the border; p NULL: none was */
 
     struct sending_count sending;   /* of the account, as MAIL found it */
     int sending_told;
 
+    bool at_border;           /* the message comes from a stranger: fields that only this server may write are taken away */
     int on_behalf;            /* From holds an address on whose behalf the account sends */
     int64_t sent_for;         /* the shared mailbox that gets a copy in its Sent */
 

@@ -6,9 +6,11 @@
 
 #include "core/cleanup.h"
 #include "core/clock.h"
+#include "core/net/network.h"
 #include "mail/mime/address.h"
 #include "mail/mime/date.h"
 #include "mail/mime/header.h"
+#include "mail/smtp/border.h"
 #include "mail/smtp/internal.h"
 
 enum { HOPS_MAX = 50, OWN_HOPS_MAX = 25 }; /* RFC 5321 6.3 has 100; attacks.md SO-09 settles a loop sooner; who passes here 25 times is in one, too */
@@ -38,6 +40,7 @@ static void write_trace(struct connection *c, struct smtp_session *s, struct buf
 {
     const char *tls = connection_tls_text(c, &c->arena);
     buffer_printf(out, "Return-Path: <%.*s>\r\n", SLICE_ARG(s->sender));
+    s->return_path = buffer_length(out);
     buffer_printf(out, "Received: from %s (%s%s])\r\n", s->helo[0] ? s->helo : "unknown", strchr(c->peer, ':') ? "[IPv6:" : "[", c->peer);
     if (tls)
         buffer_printf(out, "\t(%s)\r\n", tls);
@@ -138,26 +141,34 @@ static void add_missing(const struct smtp_session *s, struct slice head, struct 
 
 /* Return-Path is what this server says about the envelope, once (RFC 5321 4.4). A submission's Bcc goes, as Postfix and Exchange do it: the other recipients
  * would read it (RFC 5322 3.6.3); from other servers nothing else is taken away, a signature may cover it. */
-static bool is_dropped(const struct smtp_session *s, struct slice name)
+static bool is_dropped(const struct smtp_session *s, const struct header_field *f, struct slice fields)
 {
+    struct slice name = f->name;
     if (slice_eq_nocase(name, SLICE("Return-Path")))
         return true;
+    if (s->at_border)
+        return border_drops(f, fields, slice_of(s->server->hostname));
     return s->kind == SMTP_SUBMISSION && (slice_eq_nocase(name, SLICE("Bcc")) || slice_eq_nocase(name, SLICE("Resent-Bcc")));
 }
 
-/* The head as it came, without the fields that are dropped. */
-static void copy_head(const struct smtp_session *s, struct slice head, struct slice fields, struct buffer *out)
+/* The head as it came, without the fields that are dropped; signatures are of what came, so a filter is shown that (attacks.md MA-17). */
+static void copy_head(struct smtp_session *s, struct slice head, struct slice fields, struct buffer *out)
 {
     struct slice rest = fields;
     struct header_field f;
     const char *from = head.p;
+    size_t before = buffer_length(out);
     while (header_next(&rest, &f)) {
-        if (!is_dropped(s, f.name))
+        if (!is_dropped(s, &f, fields))
             continue;
         buffer_add(out, slice_make(from, (size_t)(f.whole.p - from)));
         from = f.whole.p + f.whole.n;
     }
     buffer_add(out, slice_make(from, (size_t)(head.p + head.n - from)));
+    if (s->at_border && buffer_length(out) - before != head.n) {
+        s->arrived = arena_copy(&s->arena, slice_first(head, fields.n));
+        out->failed |= !s->arrived.p;
+    }
 }
 
 /* "From x Mon Jan 1 ..." of a mailbox file is no field: dropped once (attacks.md SI-25). */
@@ -204,11 +215,9 @@ static void check_head(struct connection *c, struct smtp_session *s, struct slic
         refuse_head(s, 554, "5.6.0", "the head holds a CR or LF that is not part of a line end");
     if (tls_required.p && slice_eq_nocase(slice_trim(tls_required), SLICE("No")) && !(s->flags & DELIVERY_REQUIRETLS))
         s->flags |= DELIVERY_TLS_OPTIONAL; /* RFC 8689 3, 4.1 */
-    if (s->kind != SMTP_SUBMISSION)
-        return;
-    if (head.n >= HEAD_MAX && fields.n == head.n)
-        refuse_head(s, 552, "5.3.4", "the head of the message is too long");
-    else
+    if (s->kind != SMTP_LMTP && head.n >= HEAD_MAX && fields.n == head.n)
+        refuse_head(s, 552, "5.3.4", "the head of the message is too long"); /* what comes behind could not be looked at */
+    else if (s->kind == SMTP_SUBMISSION)
         check_submission(c, s, fields);
 }
 
@@ -218,6 +227,7 @@ struct error trace_head(struct connection *c, struct smtp_session *s)
     struct slice head = without_mbox_line(buffer_slice(&s->head)), fields = slice_first(head, header_length(head));
     if (!begins_with_field(head))
         fields = SLICE("");
+    s->at_border = s->kind == SMTP_MX && !c->loopback && !network_has(s->server->config->filter_trusted, c->peer);
     check_head(c, s, head, fields);
     write_trace(c, s, &out);
     s->on_top = buffer_length(&out);
