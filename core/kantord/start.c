@@ -22,11 +22,12 @@
 #include "mail/delivery/filter.h"
 #include "mail/delivery/report.h"
 #include "mail/filter/dnsbl.h"
+#include "mail/filter/peer.h"
 #include "mail/delivery/list.h"
 #include "mail/relay/relay.h"
 #include "mail/trace/trace.h"
 
-enum { DRAIN_MS = 30000, DRAIN_DEMO_MS = 3000, MINUTE_MS = 60000, TRACE_FLUSH_MS = 2000, OWN_DESCRIPTORS = 1000 };
+enum { DRAIN_MS = 30000, DRAIN_DEMO_MS = 3000, SECOND_MS = 1000, MINUTE_MS = 60000, TRACE_FLUSH_MS = 2000, OWN_DESCRIPTORS = 1000 };
 
 static sem_t stop_wanted;
 
@@ -87,6 +88,12 @@ static void check_lists(void *arg)
 {
     struct kantord *k = arg;
     dnsbl_check(&k->server);
+}
+
+static void tick_filters(void *arg)
+{
+    (void)arg;
+    peer_tick();
 }
 
 static void flush_trace(void *arg)
@@ -169,6 +176,7 @@ static struct error begin(struct kantord *k)
     TRY(net_timer(k->server.net, MINUTE_MS, index_trace, k));
     TRY(net_submit(k->server.net, check_lists, k)); /* lists of the DNS are used once they proved that they live */
     TRY(net_timer(k->server.net, MINUTE_MS, check_lists, k));
+    TRY(net_timer(k->server.net, SECOND_MS, tick_filters, k));
     TRY(net_timer(k->server.net, TRACE_FLUSH_MS, flush_trace, k));
     TRY(domain_keys_start(k));
     TRY(nightly_start(k));

@@ -62,10 +62,10 @@ static struct slice clean(struct filter_mail *m, struct slice value)
     for (size_t i = 0; i < value.n; i++) {
         unsigned char ch = (unsigned char)value.p[i];
         if (ch == '\n') {
+            for (size_t k = i; k < value.n && ascii_is_space(value.p[k]); k++) /* a line of blanks alone would end the head for some readers */
+                i = value.p[k] == '\n' ? k : i;
             bool folded = i + 1 < value.n && (value.p[i + 1] == ' ' || value.p[i + 1] == '\t');
             buffer_add(&b, folded ? SLICE("\r\n") : SLICE("\r\n\t"));
-            while (folded && i + 2 < value.n && value.p[i + 2] == '\n') /* a line of a blank alone would end the head for some readers */
-                i += 2;
         } else if (ch != '\r' && ch != '\0') {
             buffer_add_char(&b, (char)ch);
         }

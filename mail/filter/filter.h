@@ -66,6 +66,7 @@ struct filter_mail {
     struct filter_edit *edits, *last_edit;
     struct slice body;         /* p not NULL: in place of the body */
     struct slice front;        /* fields, with line ends, that this server puts on top below Return-Path; p NULL: none */
+    bool changed;              /* `content` has edits in it already */
     struct slice *notes;       /* for the trace */
     size_t n_notes;
     void *authentication;      /* of the filter that verifies SPF, DKIM and DMARC: its results for others, or NULL */
@@ -79,7 +80,7 @@ struct filter {
     void (*close)(void *state); /* the session is over; when it returns nothing calls wake any more */
 };
 
-extern const struct filter filter_rate, filter_dnsbl, filter_authentication;
+extern const struct filter filter_rate, filter_dnsbl, filter_authentication, filter_milter;
 
 /* A refusal; enhanced like "4.7.1"; texts in the arena or static, printable ASCII after this. The first one counts. */
 void filter_refuse(struct filter_mail *m, const char *who, int code, const char *enhanced, const char *text);

@@ -239,8 +239,8 @@ static enum run message_filtered(struct connection *c)
         return over(c, RUN_NEXT);
     }
     struct slice bytes;
-    struct error e = m->edits || m->body.p ? blob_put_bytes(&s->message.put, &bytes) : OK;
-    if (e.code == ERROR_NONE && (m->edits || m->body.p))
+    struct error e = m->edits || m->body.p || m->changed ? blob_put_bytes(&s->message.put, &bytes) : OK;
+    if (e.code == ERROR_NONE && (m->edits || m->body.p || m->changed))
         e = rewrite(s, bytes);
     if (e.code == ERROR_NONE && m->front.p)
         e = blob_put_insert(&s->message.put, s->return_path, m->front);

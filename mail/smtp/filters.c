@@ -13,6 +13,7 @@ static const struct filter *const filters[] = {
     &filter_rate,
     &filter_dnsbl,
     &filter_authentication,
+    &filter_milter,
 };
 enum { N_FILTERS = sizeof filters / sizeof filters[0] };
 _Static_assert((int)N_FILTERS <= (int)SMTP_FILTERS_MAX, "smtp_session holds a state for each filter");
