@@ -244,7 +244,7 @@ static struct error on_mx(struct route *r, const struct dns_answer *x)
     case DNS_NXDOMAIN:
         return ENDED(r, ROUTE_PERMANENT, "550 5.1.2 the domain %.*s does not exist");
     case DNS_NODATA: /* RFC 5321 5.1: as if the domain were its own MX */
-        host_begin(r, &r->hosts[0], r->dest, true);
+        host_begin(r, &r->hosts[0], r->dest, x->secure);
         r->n_hosts = 1;
         return ask_addresses(r);
     case DNS_FOUND:

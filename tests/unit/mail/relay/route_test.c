@@ -293,6 +293,15 @@ static void tlsa_records_count_only_where_everything_is_signed(void **state)
     expect(w, "d.example", "a.example:25/verify=192.0.2.1");
 }
 
+static void a_domain_that_is_its_own_host_has_tlsa_records_where_the_want_of_an_mx_is_signed(void **state)
+{
+    struct world w = {OURS, .lines = {"d.example sMX -", "d.example sA 192.0.2.1", "_25._tcp.d.example sTLSA 311 35"}};
+    (void)state;
+    expect(w, "d.example", "d.example:25/dane(1@d.example)=192.0.2.1");
+    w.lines[0] = "d.example MX -";
+    expect(w, "d.example", "d.example:25/may=192.0.2.1");
+}
+
 static void a_host_whose_tlsa_records_are_not_to_be_had_leaves_the_others(void **state)
 {
     (void)state;
@@ -338,6 +347,7 @@ int main(void)
         cmocka_unit_test(at_most_ten_hosts_and_thirty_addresses_are_tried),
         cmocka_unit_test(a_rule_names_host_port_and_credentials),
         cmocka_unit_test(tlsa_records_count_only_where_everything_is_signed),
+        cmocka_unit_test(a_domain_that_is_its_own_host_has_tlsa_records_where_the_want_of_an_mx_is_signed),
         cmocka_unit_test(a_host_whose_tlsa_records_are_not_to_be_had_leaves_the_others),
         cmocka_unit_test(behind_a_cname_the_last_name_comes_first_for_tlsa),
         cmocka_unit_test(tlsa_of_any_length_is_usable_or_not),
