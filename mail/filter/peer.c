@@ -122,7 +122,7 @@ static const struct listener listener = {.service = &service};
 
 /* --- where it is */
 
-static bool read_unix(struct slice path, struct outgoing *o)
+static bool read_unix(struct slice path, struct outgoing_peer *o)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     if (!path.n || path.n >= sizeof to.sun_path)
@@ -133,7 +133,7 @@ static bool read_unix(struct slice path, struct outgoing *o)
     return true;
 }
 
-static bool read_inet(struct slice text, struct outgoing *o)
+static bool read_inet(struct slice text, struct outgoing_peer *o)
 {
     char host[64];
     uint64_t port;
@@ -163,7 +163,7 @@ static bool read_inet(struct slice text, struct outgoing *o)
 
 struct error peer_open(struct net *n, struct slice where, void (*wake)(void *arg), void *wake_arg, struct peer **out)
 {
-    struct outgoing o = {.listener = &listener};
+    struct outgoing_peer o = {.listener = &listener};
     bool fine = slice_starts(where, SLICE("unix:")) ? read_unix(slice_after(where, 5), &o) : slice_starts(where, SLICE("inet:")) && read_inet(slice_after(where, 5), &o);
     if (!fine)
         return error_make(ERROR_INVALID, "a filter is written unix:/path or inet:address:port");
