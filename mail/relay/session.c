@@ -26,7 +26,7 @@ enum state { STATE_GREETING, STATE_EHLO, STATE_HELO, STATE_STARTTLS, STATE_AUTH,
 
 static void await(struct relay_session *s, enum state state, int64_t ms)
 {
-    s->state = state;
+    s->state = (int)state;
     s->c->idle_ms = ms;
 }
 

@@ -76,7 +76,7 @@ def test_a_backup_holds_manifest_configuration_keys_and_every_file_with_its_hash
         data = (tmp_path / "b" / name).read_bytes()
         assert len(data) == int(size) and hashlib.sha256(data).hexdigest() == digest, name
     facts = dict(l.split(" ", 1) for l in manifest[1:] if not l.startswith(("file ", "sum ")))
-    assert facts["schema"] == "1" and len(facts["epoch"]) == 16 and int(facts["messages"]) >= 5
+    assert facts["schema"] == "2" and len(facts["epoch"]) == 16 and int(facts["messages"]) >= 5
     assert "the backup is whole" in server.ctl("backup", "--verify", tmp_path / "b")
     assert oct((tmp_path / "b").stat().st_mode & 0o777) == "0o700"
 

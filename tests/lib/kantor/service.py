@@ -32,7 +32,7 @@ class Service(Server):
         folder = tempfile.mkdtemp(prefix="kantor-service-")
         os.chmod(folder, 0o755)
         self.options = {"hostname": "mail.kantor.example", "data_dir": "data", "listen.addresses": "127.0.0.1", "lmtp.addresses": "127.0.0.1", "admin.addresses": "127.0.0.1",
-                        "limit.connections": 1000, "process.user": USER}
+                        "limit.connections": 1000, "process.user": USER, "dns.table": "/dev/null"}  # no name exists: nothing leaves this machine
         self.options.update(options or {})
         super().__init__(folder, base, start=False, env=env, prefix=prefix)
         self.options["listen.port_base"] = self.base
