@@ -184,7 +184,7 @@ static struct error enter(struct applying *x, int64_t blob, struct slice sender,
         at--;
     struct queue_rcpt r = {.address = to, .dest = slice_after(to, at), .orcpt = slice_make(NULL, 0), .notify = notify, .due = now, .reply = slice_make(NULL, 0)};
     struct queue_entry entry = {.blob = blob, .account = head.p ? d->submitter : 0, .sender = sender, .envid = slice_make(NULL, 0), .job = slice_of(d->job), .head = head,
-                                .flags = head.p ? d->flags : 0, .created = now, .expires = now + o.lifetime_s, .rcpts = &r, .n_rcpts = 1};
+                                .flags = head.p ? d->flags : DELIVERY_OWN, .created = now, .expires = now + o.lifetime_s, .rcpts = &r, .n_rcpts = 1};
     x->doing->queued = true;
     trace_addf(x->doing->trace, TRACE_QUEUED, to, "by script %s", rule_of(x));
     return queue_enter(x->db, &entry, &id);
