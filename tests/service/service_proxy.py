@@ -52,7 +52,7 @@ def received_from(s, header):
         f.flush()
         while not f.readline().startswith(b"354"):
             pass
-        f.write(b"Subject: via a proxy\r\n\r\nx\r\n.\r\nQUIT\r\n")
+        f.write(b"From: a@stranger.example\r\nSubject: via a proxy\r\n\r\nx\r\n.\r\nQUIT\r\n")
         f.flush()
         assert f.readline().startswith(b"250")
     with s.imap("budi", "INBOX") as c:
