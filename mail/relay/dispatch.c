@@ -376,7 +376,7 @@ static void look_at(struct destination *d)
         find_session(d, untaken);
     } else if (due > clock_now()) {
         destination_look_at(d, now + (due - clock_now()) * 1000);
-    } else if (!due && d->sessions == 0 && !d->settling && d->routing != ROUTING_ASKED) {
+    } else if (!due && d->sessions == 0 && d->n_held == 0 && !d->settling && d->routing != ROUTING_ASKED) {
         destination_forget(d);
     }
 }
@@ -413,12 +413,19 @@ static void *relay_main(void *arg)
             (void)pthread_mutex_lock(&r->lock);
             whole_ms = all ? clock_ms() + WHOLE_LOOK_MS : whole_ms;
         }
+        if (r->unwritten && now >= r->unwritten_ms) {
+            r->unwritten_ms = now + WHOLE_LOOK_MS; /* who fails again says when */
+            if (net_submit(r->server->net, job_write_again, r).code != ERROR_NONE)
+                r->unwritten_ms = now + BUSY_MS;
+        }
         struct destination *d = destination_due(r, clock_ms());
         if (d) {
             look_at(d);
             continue;
         }
         int64_t first = destination_first_ms(r), until = first < whole_ms ? first : whole_ms;
+        if (r->unwritten && r->unwritten_ms < until)
+            until = r->unwritten_ms;
         now = clock_ms();
         if (!r->all_fresh && !r->new_mail && !r->stop && until > now)
             wait_ms(r, until - now);
@@ -494,6 +501,7 @@ void relay_free(struct relay *r)
         return;
     watch_leave(r->watches[0]);
     watch_leave(r->watches[1]);
+    jobs_free(r);
     destinations_free(r);
     (void)pthread_cond_destroy(&r->wake);
     (void)pthread_mutex_destroy(&r->taking);

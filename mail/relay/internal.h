@@ -23,6 +23,8 @@ enum { JOB_RCPTS_MAX = 100, WINDOW_FIRST = 5, HELD_MAX = 128 };
 
 /* One message for one destination, and what came of each of its recipients. Belongs to who took it. */
 struct job {
+    struct job *next; /* of those whose results could not be written yet */
+    struct destination *of;
     struct arena arena;
     struct queue_entry entry;
     struct outgoing out; /* session.c asks for it */
@@ -74,6 +76,8 @@ struct relay {
     struct destination **heap; /* by look_ms, from 1 on */
     size_t n_heap, room_heap;
     int64_t last_queue; /* messages up to here were seen */
+    struct job *unwritten; /* the store could not take their results: held, so that nobody gets them twice, and written later */
+    int64_t unwritten_ms;  /* when that is tried again */
     _Atomic int sessions;
 };
 
@@ -88,7 +92,9 @@ void destinations_free(struct relay *r);
 /* job.c: a worker, or the relay's thread; without the lock */
 struct job *job_take(struct destination *d); /* the next message that is due, NULL: none */
 void job_set(struct job *j, enum queue_state state, struct slice reply, struct slice host); /* of every recipient that has no result; texts are copied */
-void job_finish(struct destination *d, struct job *j); /* writes what became of it, and frees it */
+void job_finish(struct destination *d, struct job *j); /* writes what became of it, now or later, and frees it */
+void job_write_again(void *relay);                     /* those that could not be written: a worker */
+void jobs_free(struct relay *r);
 
 /* transfer.c: the message as DATA wants it, piece by piece */
 struct transfer {

@@ -6,7 +6,7 @@
 #include "core/log.h"
 #include "mail/relay/internal.h"
 
-enum { JOB_MEMORY = 8 * 1024 * 1024 };
+enum { JOB_MEMORY = 8 * 1024 * 1024, WRITE_AGAIN_MS = 1000 };
 
 /* Under the lock. */
 static bool is_held(const struct destination *d, int64_t queue)
@@ -96,13 +96,56 @@ void job_set(struct job *j, enum queue_state state, struct slice reply, struct s
             j->results[i] = (struct queue_result){.n = j->rcpts[i].n, .state = state, .reply = reply.p ? reply : SLICE("451 4.3.0 no memory"), .host = host};
 }
 
+static void job_free(struct job *j)
+{
+    arena_free(&j->arena);
+    free(j);
+}
+
+/* The store cannot take it now. The other side may have the message already, so nobody may send it again before it is written what became of it. */
+static void keep_for_later(struct destination *d, struct job *j)
+{
+    SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&d->relay->lock);
+    (void)held;
+    j->of = d;
+    j->next = d->relay->unwritten;
+    d->relay->unwritten = j;
+    d->relay->unwritten_ms = clock_ms() + WRITE_AGAIN_MS;
+    relay_wake(d->relay);
+}
+
 void job_finish(struct destination *d, struct job *j)
 {
     job_set(j, QUEUE_WAITING, SLICE("451 4.4.2 no result"), SLICE(""));
     struct error e = report_finish(d->relay->server, j->entry.id, j->results, j->n);
-    if (e.code != ERROR_NONE)
-        LOG_EVENT(LOG_ERROR, "results-not-written", LOG_TEXT("destination", d->name), LOG_FAILURE(e)); /* it will be sent again */
+    if (e.code != ERROR_NONE && e.code != ERROR_NOT_FOUND) {
+        LOG_EVENT(LOG_ERROR, "results-not-written", LOG_TEXT("destination", d->name), LOG_TEXT("id", j->entry.job), LOG_FAILURE(e));
+        keep_for_later(d, j);
+        return;
+    }
     let_go(d, j->entry.id);
-    arena_free(&j->arena);
-    free(j);
+    job_free(j);
+}
+
+void job_write_again(void *relay)
+{
+    struct relay *r = relay;
+    (void)pthread_mutex_lock(&r->lock);
+    struct job *all = r->unwritten;
+    r->unwritten = NULL;
+    (void)pthread_mutex_unlock(&r->lock);
+    while (all) {
+        struct job *j = all;
+        all = j->next;
+        job_finish(j->of, j);
+    }
+}
+
+void jobs_free(struct relay *r)
+{
+    while (r->unwritten) {
+        struct job *j = r->unwritten;
+        r->unwritten = j->next;
+        job_free(j);
+    }
 }

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from kantor import Server, message
+from kantor.faults import Faults
 from kantor.sink import CLOSE, Sink, zone
 from kantor.wait import until
 
@@ -184,6 +185,30 @@ def test_mail_that_must_travel_by_tls_is_returned_where_there_is_none(sending):
         c.cmd("RCPT TO:<x@clear.example>", 250)
         assert c.data(message()).code == 250
     until(lambda: any("REQUIRETLS" in text and "clear.example" in text for text in bodies(sending)), "the report")
+
+
+@pytest.mark.parametrize("mode", ["fsync", "full"])
+def test_a_store_that_cannot_write_the_result_sends_nothing_twice(tmp_path, mode):
+    """The other side has the message: until that is written nobody sends it again."""
+    faults = Faults()
+    server = Server(str(tmp_path / "demo"), sending=True, start=False, env=faults.environment)
+    server.configure(relay_port=str(server.base + 1))
+
+    def taken(line):
+        faults.set(mode)
+    peer = Sink(address="127.0.0.2", port=server.base + 1, answers={"DOT": taken})
+    zone(server, "full.example MX 10 mx.full.example", "mx.full.example A 127.0.0.2")
+    try:
+        server.start()
+        submit(server, "x@full.example")
+        until(lambda: server.log().count("results-not-written") >= 2, "the second failure to write")
+        faults.set("")
+        until(lambda: not queue(server), "the empty queue")
+        assert len(peer.messages) == 1
+    finally:
+        server.remove()
+        peer.close()
+        faults.remove()
 
 
 def test_kill_9_while_sending_loses_nothing(tmp_path):
