@@ -9,7 +9,7 @@ struct error queue_since(struct sql *db, int64_t after, size_t most, struct aren
     *all = arena_zero(a, most, sizeof **all);
     if (!*all)
         return error_make(ERROR_MEMORY, "no memory for the queue");
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT queue, dest, min(due) FROM rcpt WHERE queue > $1 AND state = 0 GROUP BY queue, dest ORDER BY queue LIMIT $2");
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT queue, dest, min(due) FROM rcpt WHERE queue > $1 AND state = 0 AND dest NOT IN (SELECT name FROM domain) GROUP BY queue, dest ORDER BY queue LIMIT $2");
     sql_bind_int(st, 1, after);
     sql_bind_int(st, 2, (int64_t)most);
     while (*n < most && sql_row(st)) {
@@ -27,7 +27,7 @@ struct error queue_look(struct sql *db, struct slice dest, int64_t now, size_t m
     int64_t last = 0;
     *due = 0;
     *messages = 0;
-    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT due, queue FROM rcpt WHERE dest = $1 AND state = 0 ORDER BY due, queue LIMIT $2");
+    SCOPED(sql_done) struct sql_stmt *st = sql_use(db, "SELECT due, queue FROM rcpt WHERE dest = $1 AND state = 0 AND NOT EXISTS (SELECT 1 FROM domain WHERE name = $1) ORDER BY due, queue LIMIT $2");
     sql_bind_text(st, 1, dest);
     sql_bind_int(st, 2, (int64_t)most);
     while (sql_row(st)) {

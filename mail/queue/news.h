@@ -1,4 +1,7 @@
-/* mail/queue/news.h -- what is new in the queue, for who dispatches: cheap looks, often made */
+/* mail/queue/news.h -- what is new in the queue, for who dispatches: cheap looks, often made.
+ *
+ * Our own domains are no destinations: who waits there for room in a mailbox is delivery_retry's.
+ */
 #ifndef KANTOR_MAIL_QUEUE_NEWS_H
 #define KANTOR_MAIL_QUEUE_NEWS_H
 

@@ -187,6 +187,23 @@ def test_mail_that_must_travel_by_tls_is_returned_where_there_is_none(sending):
     until(lambda: any("REQUIRETLS" in text and "clear.example" in text for text in bodies(sending)), "the report")
 
 
+def test_who_waits_for_room_in_a_mailbox_here_is_not_sent_to_our_own_mx(sending):
+    sending.ctl("account", "quota", "dewi@kantor.example", "100")
+    with sending.submission("budi") as c:
+        c.deliver("budi@kantor.example", ["sari@kantor.example", "dewi@kantor.example"], message(body=b"x" * 300 + b"\r\n"))
+    waits = until(lambda: [m for m in queue(sending) if "dewi@kantor.example" in str(m)], "the recipient in the queue")
+    reports = len(bodies(sending))
+    sending.ctl("queue", "retry", "all")
+    peer = sending.sink("after.example")
+    submit(sending, "x@after.example")  # when this one is gone the relay has looked at everything before it
+    until(lambda: peer.messages)
+    assert [m for m in queue(sending) if "dewi@kantor.example" in str(m)] and len(bodies(sending)) == reports
+    sending.ctl("account", "quota", "dewi@kantor.example", "100000000")
+    sending.ctl("queue", "retry", str(waits[0]["id"]))
+    with sending.imap("dewi", select="INBOX") as c:
+        until(lambda: c.ok("NOOP") and c.uids(), "the message")
+
+
 @pytest.mark.parametrize("mode", ["fsync", "full"])
 def test_a_store_that_cannot_write_the_result_sends_nothing_twice(tmp_path, mode):
     """The other side has the message: until that is written nobody sends it again."""
