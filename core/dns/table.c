@@ -103,11 +103,6 @@ static bool address_of(struct slice text, int family, size_t size, struct arena 
     return true;
 }
 
-static int hex_of(char c)
-{
-    return ascii_is_digit(c) ? c - '0' : ascii_lower(c) >= 'a' && ascii_lower(c) <= 'f' ? ascii_lower(c) - 'a' + 10 : -1;
-}
-
 static bool read_hex(struct slice *line, struct buffer *b)
 {
     struct slice w;
@@ -115,9 +110,10 @@ static bool read_hex(struct slice *line, struct buffer *b)
         if (w.n % 2)
             return false;
         for (size_t i = 0; i < w.n; i += 2) {
-            if (hex_of(w.p[i]) < 0 || hex_of(w.p[i + 1]) < 0)
+            int high = ascii_hex(w.p[i]), low = ascii_hex(w.p[i + 1]);
+            if (high < 0 || low < 0)
                 return false;
-            buffer_add_char(b, (char)(hex_of(w.p[i]) << 4 | hex_of(w.p[i + 1])));
+            buffer_add_char(b, (char)(high << 4 | low));
         }
     }
     return true;

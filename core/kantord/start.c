@@ -263,7 +263,7 @@ struct error run_server(struct kantord *k)
     (void)printf("ready\n");
     (void)fflush(stdout);
     notify_send("READY=1");
-    if (k->config.queue_send == 0)
+    if (k->config.queue_send == QUEUE_SEND_NO)
         LOG_EVENT(LOG_WARN, "queue-not-sent", LOG_WORD("why", "queue.send = no: mail for other servers waits"));
     LOG_EVENT(LOG_INFO, "ready", LOG_WORD("version", KANTOR_VERSION), LOG_WORD("hostname", k->server.hostname));
     while (sem_wait(&stop_wanted) != 0 && errno == EINTR) {

@@ -501,7 +501,7 @@ void report_sweep(struct server *server)
     struct arena a;
     size_t n = LOOK_BATCH;
     int64_t begun = clock_ms();
-    if (server->config->queue_send == 0)
+    if (server->config->queue_send == QUEUE_SEND_NO)
         return; /* a move, a test: nothing is returned */
     arena_init(&a, ARENA_REQUEST_MAX);
     struct error e = mend_times(server);

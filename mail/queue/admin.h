@@ -40,7 +40,7 @@ struct queue_sum {
     int64_t waiting, held, oldest, due, tries; /* oldest: when the oldest of them came; due: the next try, 0: none; tries: the most of one */
     struct slice reply, host;                  /* of the last try of one that waits */
 };
-/* A line for each destination, those with most recipients first, at most `most`. Reads every row: about a second a million. */
+/* A line for each destination, those with most recipients first, at most `most`. Reads every row. */
 struct error queue_sums(struct sql *db, size_t most, struct arena *a, struct queue_sum **all, size_t *n);
 
 #endif

@@ -16,6 +16,7 @@
 
 /* What a follower of the queue watches (core/store/watch.h): messages that came, and waiting rows that changed. No collection has such a number. */
 enum { QUEUE_WATCH_NEW = -1, QUEUE_WATCH_CHANGED = -2 };
+enum { QUEUE_SEND_NO, QUEUE_SEND_YES }; /* the option queue.send */
 enum queue_state { QUEUE_WAITING, QUEUE_HELD, QUEUE_DELIVERED, QUEUE_FAILED };
 
 struct queue_rcpt {
@@ -67,7 +68,7 @@ struct queue_destination {
 };
 enum { QUEUE_COUNTED = 100 };
 /* Destinations behind `after` (empty: from the first) in the order of their bytes, at most `most`. Steps from one to the next through the index rcpt_due: the cost
- * grows with the number of destinations (some 10 us each), not with that of messages. */
+ * grows with the number of destinations, not with that of messages. */
 struct error queue_destinations(struct sql *db, struct slice after, size_t most, struct arena *a, struct queue_destination **all, size_t *n);
 
 struct queue_taken {

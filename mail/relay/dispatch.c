@@ -1,6 +1,6 @@
 /* mail/relay/dispatch.c -- the relay's thread: which destination gets a session now, and which rests
  *
- * Each destination stands alone: its own window of sessions (one more for each that works, half for each that does not), its own rest after a failure, its
+ * Each destination stands alone: its own window of sessions (one more for each message that went, down to those that work when one fails), its own rest after a failure, its
  * own look at the queue. A dead one costs a heap entry. The thread does no I/O but short reads of the queue's indexes.
  */
 #include <openssl/rand.h>
@@ -507,9 +507,4 @@ void relay_free(struct relay *r)
     (void)pthread_mutex_destroy(&r->taking);
     (void)pthread_mutex_destroy(&r->lock);
     free(r);
-}
-
-int relay_sessions(const struct relay *r)
-{
-    return r ? atomic_load(&r->sessions) : 0;
 }

@@ -17,7 +17,6 @@
 #include "mail/relay/reply.h"
 #include "mail/relay/route.h"
 
-enum { QUEUE_SEND_NO, QUEUE_SEND_YES };               /* queue.send */
 enum { RELAY_LOOPBACK_REFUSE, RELAY_LOOPBACK_ALLOW }; /* relay.loopback */
 enum { JOB_RCPTS_MAX = 100, WINDOW_FIRST = 5, HELD_MAX = 128 };
 
@@ -91,7 +90,9 @@ void destinations_free(struct relay *r);
 
 /* job.c: a worker, or the relay's thread; without the lock */
 struct job *job_take(struct destination *d); /* the next message that is due, NULL: none */
-void job_set(struct job *j, enum queue_state state, struct slice reply, struct slice host); /* of every recipient that has no result; texts are copied */
+/* What became of recipient i, if it has no result yet; texts are copied. */
+void job_set_one(struct job *j, size_t i, enum queue_state state, struct slice reply, struct slice host);
+void job_set(struct job *j, enum queue_state state, struct slice reply, struct slice host); /* the same of all */
 void job_finish(struct destination *d, struct job *j); /* writes what became of it, now or later, and frees it */
 void job_write_again(void *relay);                     /* those that could not be written: a worker */
 void jobs_free(struct relay *r);
@@ -136,7 +137,7 @@ struct relay_session {
     struct connection *c;
     struct destination *d;
     size_t target;
-    char name[260], host[340]; /* "mx.example", "mx.example [192.0.2.1]" */
+    char host[340]; /* "mx.example [192.0.2.1]" */
     const struct route_host *at; /* of the destination's route, which stays while it has sessions */
     struct relay_proof proof;
     int auth_steps;

@@ -27,13 +27,18 @@ static bool hold(struct destination *d, int64_t queue)
     return true;
 }
 
-static void let_go(struct destination *d, int64_t queue)
+/* look: nobody else will look at the destination after this one. */
+static void let_go(struct destination *d, int64_t queue, bool look)
 {
     SCOPED(mutex_leave) pthread_mutex_t *held = mutex_enter(&d->relay->lock);
     (void)held;
     for (size_t i = 0; i < d->n_held; i++)
         if (d->held[i] == queue)
             d->held[i] = d->held[--d->n_held];
+    if (!look)
+        return;
+    destination_look_at(d, clock_ms());
+    relay_wake(d->relay);
 }
 
 static size_t held_count(struct destination *d)
@@ -65,6 +70,12 @@ static struct error fill(struct sql *db, struct destination *d, struct job *j)
     return queue_get(db, j->rcpts[0].queue, &j->arena, &j->entry);
 }
 
+static void job_free(struct job *j)
+{
+    arena_free(&j->arena);
+    free(j);
+}
+
 struct job *job_take(struct destination *d)
 {
     struct job *j = calloc(1, sizeof *j);
@@ -81,25 +92,25 @@ struct job *job_take(struct destination *d)
     if (e.code != ERROR_NOT_FOUND)
         LOG_EVENT(LOG_ERROR, "queue-not-read", LOG_TEXT("destination", d->name), LOG_FAILURE(e));
     if (j->n)
-        let_go(d, j->rcpts[0].queue);
-    arena_free(&j->arena);
-    free(j);
+        let_go(d, j->rcpts[0].queue, false);
+    job_free(j);
     return NULL;
+}
+
+void job_set_one(struct job *j, size_t i, enum queue_state state, struct slice reply, struct slice host)
+{
+    struct queue_result *x = &j->results[i];
+    if (x->reply.p)
+        return;
+    *x = (struct queue_result){.n = j->rcpts[i].n, .state = state, .reply = arena_copy(&j->arena, reply), .host = arena_copy(&j->arena, host)};
+    if (!x->reply.p)
+        x->reply = SLICE("(no memory for the reply)"); /* the state holds: who has the message does not get it again */
 }
 
 void job_set(struct job *j, enum queue_state state, struct slice reply, struct slice host)
 {
-    reply = arena_copy(&j->arena, reply);
-    host = arena_copy(&j->arena, host);
     for (size_t i = 0; i < j->n; i++)
-        if (!j->results[i].reply.p)
-            j->results[i] = (struct queue_result){.n = j->rcpts[i].n, .state = state, .reply = reply.p ? reply : SLICE("451 4.3.0 no memory"), .host = host};
-}
-
-static void job_free(struct job *j)
-{
-    arena_free(&j->arena);
-    free(j);
+        job_set_one(j, i, state, reply, host);
 }
 
 /* The store cannot take it now. The other side may have the message already, so nobody may send it again before it is written what became of it. */
@@ -123,7 +134,7 @@ void job_finish(struct destination *d, struct job *j)
         keep_for_later(d, j);
         return;
     }
-    let_go(d, j->entry.id);
+    let_go(d, j->entry.id, j->of != NULL); /* its session ended long ago when it had to be kept */
     job_free(j);
 }
 

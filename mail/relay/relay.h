@@ -22,7 +22,5 @@ void relay_free(struct relay *r);
 void relay_look_again(struct relay *r);
 /* The administrator said something new about routes: they are searched again, and who rests is tried again. Any thread. NULL is allowed. */
 void relay_routes_changed(struct relay *r);
-/* Sessions that live now. Any thread. */
-int relay_sessions(const struct relay *r);
 
 #endif

@@ -10,7 +10,6 @@
 #include "core/cleanup.h"
 #include "core/clock.h"
 #include "core/log.h"
-#include "core/metrics.h"
 #include "mail/delivery/deliver.h"
 #include "mail/relay/internal.h"
 
@@ -22,7 +21,7 @@ static const struct {
     int bit;
 } keywords[] = {{{"PIPELINING", 10}, HAS_PIPELINING}, {{"8BITMIME", 8}, HAS_8BITMIME}, {{"SIZE", 4}, HAS_SIZE}, {{"SMTPUTF8", 8}, HAS_SMTPUTF8}, {{"STARTTLS", 8}, HAS_STARTTLS}, {{"DSN", 3}, HAS_DSN}, {{"REQUIRETLS", 10}, HAS_REQUIRETLS}};
 
-enum state { STATE_GREETING, STATE_EHLO, STATE_HELO, STATE_STARTTLS, STATE_AUTH, STATE_FREE, STATE_ENVELOPE, STATE_CONTENT, STATE_DOT, STATE_RSET, STATE_QUIT };
+enum state { STATE_GREETING, STATE_EHLO, STATE_HELO, STATE_STARTTLS, STATE_AUTH, STATE_FREE, STATE_ENVELOPE, STATE_CONTENT, STATE_DOT, STATE_RSET };
 
 static void await(struct relay_session *s, enum state state, int64_t ms)
 {
@@ -340,23 +339,27 @@ static enum run on_starttls(struct relay_session *s, const struct reply *r)
     return RUN_TLS;
 }
 
-/* All that have no result yet get this reply. */
-static void settle_rest(struct relay_session *s, const struct reply *r)
+/* What a refusal means for whom it is about. */
+static enum queue_state refused(const struct reply *r)
 {
-    job_set(s->job, r->code >= 500 ? QUEUE_FAILED : QUEUE_WAITING, r->text, slice_of(s->host));
+    return r->code >= 500 ? QUEUE_FAILED : QUEUE_WAITING;
+}
+
+/* The transaction is over without a message. */
+static enum run reset(struct relay_session *s)
+{
+    finish_job(s);
+    buffer_add(&s->c->out, SLICE("RSET\r\n"));
+    await(s, STATE_RSET, WAIT_REPLY_MS);
+    return RUN_NEXT;
 }
 
 static enum run begin_content(struct relay_session *s, const struct reply *r)
 {
     if (r->code != 354) {
         if (r->code < 400 || s->accepted) /* a refusal of DATA is about those that were accepted */
-            settle_rest(s, r);
-        if (r->code < 400)
-            return fail(s, SLICE("the answers are out of step"));
-        finish_job(s);
-        buffer_add(&s->c->out, SLICE("RSET\r\n"));
-        await(s, STATE_RSET, WAIT_REPLY_MS);
-        return RUN_NEXT;
+            job_set(s->job, refused(r), r->text, slice_of(s->host));
+        return r->code < 400 ? fail(s, SLICE("the answers are out of step")) : reset(s);
     }
     if (s->accepted == 0) { /* it asks for the message though nobody was accepted: even an empty one (RFC 2920 3.1) could reach somebody, a lost connection cannot */
         finish_job(s);
@@ -378,24 +381,16 @@ static enum run on_envelope(struct relay_session *s, const struct reply *r)
         return quit(s);
     }
     if (at == 0 && r->code >= 400)
-        settle_rest(s, r);
-    if (at > 0 && !s->job->results[at - 1].reply.p) {
-        if (r->code < 300)
-            s->accepted++;
-        else
-            s->job->results[at - 1] = (struct queue_result){.n = s->job->rcpts[at - 1].n, .state = r->code >= 500 ? QUEUE_FAILED : QUEUE_WAITING,
-                                                            .reply = arena_copy(&s->job->arena, r->text), .host = arena_copy(&s->job->arena, slice_of(s->host))};
-    }
-    if (!(s->keywords & HAS_PIPELINING)) {
-        bool nobody = (at == 0 && r->code >= 400) || (at == s->job->n && s->accepted == 0);
-        if (nobody) {
-            finish_job(s);
-            buffer_add(&s->c->out, SLICE("RSET\r\n"));
-            await(s, STATE_RSET, WAIT_REPLY_MS);
-            return RUN_NEXT;
-        }
-        send_envelope(s);
-    }
+        job_set(s->job, refused(r), r->text, slice_of(s->host));
+    else if (at > 0 && r->code >= 300)
+        job_set_one(s->job, at - 1, refused(r), r->text, slice_of(s->host));
+    else if (at > 0)
+        s->accepted += !s->job->results[at - 1].reply.p;
+    if (s->keywords & HAS_PIPELINING)
+        return RUN_NEXT;
+    if ((at == 0 && r->code >= 400) || (at == s->job->n && s->accepted == 0)) /* nobody is left */
+        return reset(s);
+    send_envelope(s);
     return RUN_NEXT;
 }
 
@@ -419,13 +414,9 @@ static enum run more_content(struct relay_session *s)
 
 static enum run on_dot(struct relay_session *s, const struct reply *r)
 {
-    for (size_t i = 0; i < s->job->n; i++) {
-        struct queue_result *x = &s->job->results[i];
-        if (x->reply.p)
-            continue;
-        *x = (struct queue_result){.n = s->job->rcpts[i].n, .state = r->code < 300 ? QUEUE_DELIVERED : r->code >= 500 ? QUEUE_FAILED : QUEUE_WAITING, .reply = arena_copy(&s->job->arena, r->text),
-                                   .host = arena_copy(&s->job->arena, slice_of(s->host)), .speaks_dsn = (s->keywords & HAS_DSN) != 0};
-    }
+    job_set(s->job, r->code < 300 ? QUEUE_DELIVERED : refused(r), r->text, slice_of(s->host));
+    for (size_t i = 0; i < s->job->n; i++)
+        s->job->results[i].speaks_dsn = (s->keywords & HAS_DSN) != 0;
     bool went = r->code < 300 && s->accepted;
     finish_job(s);
     if (went)
@@ -448,7 +439,7 @@ static enum run on_other(struct relay_session *s, const struct reply *r)
 
 static enum run (*const on_reply[])(struct relay_session *s, const struct reply *r) = {
     [STATE_GREETING] = on_greeting, [STATE_EHLO] = on_ehlo, [STATE_HELO] = on_helo, [STATE_STARTTLS] = on_starttls, [STATE_AUTH] = on_auth, [STATE_FREE] = on_other,
-    [STATE_ENVELOPE] = on_envelope, [STATE_CONTENT] = on_other, [STATE_DOT] = on_dot, [STATE_RSET] = on_rset, [STATE_QUIT] = on_other,
+    [STATE_ENVELOPE] = on_envelope, [STATE_CONTENT] = on_other, [STATE_DOT] = on_dot, [STATE_RSET] = on_rset,
 };
 
 /* --- the protocol */
@@ -517,13 +508,12 @@ static struct ssl_st *session_tls(struct connection *c)
 static void session_over(void *arg)
 {
     struct relay_session *s = arg;
-    const char *why = s->why[0] ? s->why : "451 4.4.2 the connection was lost";
     if (s->job) {
-        job_set(s->job, QUEUE_WAITING, slice_of(why), slice_of(s->host));
+        job_set(s->job, QUEUE_WAITING, slice_of(s->why), slice_of(s->host));
         finish_job(s);
     }
     bool plain_next = s->tls_failed && !relay_tls_must(s->at);
-    relay_session_ended(s->d, s->target, s->worked ? SESSION_WORKED : plain_next ? SESSION_TLS_FAILED : SESSION_FAILED, s->empty, why, s->host);
+    relay_session_ended(s->d, s->target, s->worked ? SESSION_WORKED : plain_next ? SESSION_TLS_FAILED : SESSION_FAILED, s->empty, s->why, s->host);
     free(s);
 }
 
@@ -571,10 +561,9 @@ struct error session_open(struct destination *d, size_t target)
     s->at = to->host;
     s->empty = 1;
     s->plain = (d->plain >> target & 1U) != 0;
-    (void)snprintf(s->name, sizeof s->name, "%.*s", SLICE_ARG(to->name));
     char address[64];
     address_words(&to->to, address, sizeof address);
-    (void)snprintf(s->host, sizeof s->host, "%s [%s]", s->name, address);
+    (void)snprintf(s->host, sizeof s->host, "%.*s [%s]", SLICE_ARG(slice_first(to->name, 260)), address);
     struct outgoing_peer o = {.listener = &relay_listener, .to = to->to, .to_length = to->to_length};
     struct error e = outgoing_open(d->relay->server->net, &o, s);
     if (e.code != ERROR_NONE)

@@ -1,5 +1,4 @@
 """Gmail's fetcher, fetchmail, neomutt and phones by POP3 (clients.md P2, P7 to P12)."""
-import time
 
 import pytest
 
@@ -7,6 +6,7 @@ from kantor import Literal, PASSWORD
 from kantor.programs import everything
 from kantor.replay import say
 from kantor.shapes import plain
+from kantor.wait import until
 
 
 def test_the_same_mail_twice_has_two_uidls(server, person):
@@ -96,16 +96,17 @@ def test_a_phone_that_vanishes_deletes_nothing_and_leaves_no_lock(server, person
     second.ok("USER " + person)
     assert second.err("PASS " + PASSWORD).startswith("[IN-USE]")
     p.reset()
-    for _ in range(100):
+
+    def login():
         q = server.pop3()
         q.ok("USER " + person)
         good, text = q.cmd("PASS " + PASSWORD)
         if good:
-            break
+            return q
         assert text.startswith("[IN-USE]")
         q.close()
-        time.sleep(0.05)
-    assert good and q.ok("STAT").startswith("3 ")
+    q = until(login, "the freed maildrop")
+    assert q.ok("STAT").startswith("3 ")
     q.ok("QUIT")
     assert len(everything(server, person)["INBOX"]) == 3
 
